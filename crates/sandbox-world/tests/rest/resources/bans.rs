@@ -6,7 +6,7 @@ use splashtail_sandbox_world::seed::small;
 use splashtail_sandbox_world::world::{Id, User};
 
 use super::accepts;
-use crate::harness::{Case, GUILD, code};
+use crate::harness::{Case, GUILD, bot_header, code};
 
 // Bans: delete_message_seconds 0–604800; at most 200 at once, with two permissions.
 #[test]
@@ -32,6 +32,15 @@ fn bans_have_bounds() {
         1,
         "a second ban changes nothing"
     );
+    let reason = |text: &str| {
+        let headers = [
+            ("authorization", bot_header()),
+            ("x-audit-log-reason", text),
+        ];
+        case.http(&headers, Method::PUT, &ban, &json!({}));
+        case.get(&ban).json()["reason"].clone()
+    };
+    assert_eq!(reason("another"), json!(null), "the reason neither");
     let raiders: Vec<Id> = (0..201)
         .map(|n| Id(1_200_000_000_000_000_000 + n))
         .collect();
