@@ -322,6 +322,9 @@ impl Limits {
             .get(bucket.name)
             .copied()
             .unwrap_or(given);
+        // Webhook id and token are one major parameter: all who know the address share its limit.
+        let addressed = bucket.major == Major::Webhook && !major.ends_with('/');
+        let caller = if addressed { "" } else { caller };
         let key = (caller.to_owned(), bucket.name, major.to_owned());
         let window = state.windows.entry(key).or_default();
         let taken = window.take(rate, now);
@@ -434,6 +437,26 @@ mod tests {
         );
         assert!(limits.take("bot", &B, "2", 3000).1.is_ok());
         assert!(limits.take("bot", &B, "1", 6000).1.is_ok());
+    }
+
+    // Rate limits, "Top-level resources": `webhook_id + webhook_token`, whoever sends.
+    #[test]
+    fn everybody_who_knows_a_webhook_shares_its_limit() {
+        let limits = Limits::default();
+        let hook = Bucket {
+            name: "execute_webhook",
+            major: Major::Webhook,
+            ..B
+        };
+        assert!(limits.take("127.0.0.1", &hook, "1/token", 0).1.is_ok());
+        assert!(limits.take("bot 2", &hook, "1/token", 0).1.is_ok());
+        assert!(limits.take("127.0.0.2", &hook, "1/token", 0).1.is_err());
+        // Without the token it is managed, by each on their own.
+        for caller in ["bot 1", "bot 2"] {
+            assert!(limits.take(caller, &hook, "1/", 0).1.is_ok());
+            assert!(limits.take(caller, &hook, "1/", 0).1.is_ok());
+            assert!(limits.take(caller, &hook, "1/", 0).1.is_err());
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Table;
 use super::compose::{self, Draft};
-use super::{automod, files, followers, guilds};
+use super::{automod, files, followers, guilds, threads};
 use crate::rest::body::File;
 use crate::rest::cx::{Caller, Cx, Reply};
 use crate::rest::error::{self, ApiError};
@@ -180,7 +180,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
             cx.require_in(channel.id, perm::CONNECT)?;
         }
         cx.require_verified(&channel)?;
-        open_thread(&channel, bits)?;
+        threads::may_post(cx, &channel, bits)?;
     } else {
         direct_allowed(cx, &channel)?;
     }
@@ -249,17 +249,6 @@ fn known_stickers(cx: &Cx<'_>, channel: &Channel, draft: &Draft) -> Result<(), A
     let guild = channel.guild_id.and_then(|g| cx.world.guilds.get(&g));
     let known = |id| guild.is_some_and(|g| g.stickers.contains_key(id));
     Cx::refuse_if(!draft.stickers.iter().all(known), error::BAD_STICKER)
-}
-
-/// Posting into a thread opens it again, unless it is locked.
-pub(super) fn open_thread(channel: &Channel, bits: u64) -> Result<(), ApiError> {
-    let Some(thread) = &channel.thread else {
-        return Ok(());
-    };
-    Cx::refuse_if(
-        thread.locked && bits & perm::MANAGE_THREADS == 0,
-        error::ARCHIVED,
-    )
 }
 
 fn direct_allowed(cx: &Cx<'_>, channel: &Channel) -> Result<(), ApiError> {

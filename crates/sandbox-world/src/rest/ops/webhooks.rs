@@ -3,15 +3,13 @@
 use serde_json::{Value, json};
 
 use super::Table;
-use super::{compose, files, images, interactions, messages};
+use super::{compose, files, images, interactions, messages, threads};
 use crate::rest::cx::{Caller, Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
 use crate::rest::routes::Auth;
 use crate::world::permissions as perm;
-use crate::world::{
-    AssetKind, Audit, Change, Channel, EPHEMERAL, Id, Message, ThreadState, Webhook, action,
-};
+use crate::world::{AssetKind, Audit, Change, Channel, EPHEMERAL, Id, Message, Webhook, action};
 
 pub(super) fn routes(table: &mut Table) {
     table.post("/channels/{channel_id}/webhooks", "create_webhook", create);
@@ -108,25 +106,35 @@ fn name(form: &mut Form<'_>) -> Option<String> {
 
 /// Whether the channel and its guild take another webhook.
 pub(super) fn room(cx: &Cx<'_>, guild: Id, channel: Id) -> Result<(), ApiError> {
+    room_in(cx, channel)?;
     let all = cx.world.webhooks.values().filter(|w| w.guild == guild);
-    let here = all.clone().filter(|w| w.channel == channel);
-    Cx::refuse_if(
-        here.count() >= cx.limits.caps().webhooks,
-        error::MAX_WEBHOOKS,
-    )?;
     Cx::refuse_if(
         all.count() >= cx.limits.caps().guild_webhooks,
         error::MAX_GUILD_WEBHOOKS,
     )
 }
 
-fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
-    let channel = cx.channel()?;
-    let (id, guild) = (channel.id, channel.guild_id.ok_or(error::DM_ONLY_GUILD)?);
+/// Whether the channel takes another webhook.
+fn room_in(cx: &Cx<'_>, channel: Id) -> Result<(), ApiError> {
+    let here = cx.world.webhooks.values().filter(|w| w.channel == channel);
+    Cx::refuse_if(
+        here.count() >= cx.limits.caps().webhooks,
+        error::MAX_WEBHOOKS,
+    )
+}
+
+/// Whether channels of this kind have webhooks.
+fn check_kind(channel: &Channel) -> Result<(), ApiError> {
     Cx::refuse_if(
         !matches!(channel.kind, 0 | 2 | 5 | 13 | 15 | 16),
         error::CHANNEL_TYPE,
-    )?;
+    )
+}
+
+fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
+    let channel = cx.channel()?;
+    let (id, guild) = (channel.id, channel.guild_id.ok_or(error::DM_ONLY_GUILD)?);
+    check_kind(channel)?;
     cx.require_in(id, perm::MANAGE_WEBHOOKS)?;
     let reason = cx.reason()?;
     let me = cx.me();
@@ -256,21 +264,23 @@ fn change(cx: &mut Cx<'_>, before: Webhook, may_move: bool) -> Result<Webhook, A
     let place = form.id("channel_id").filter(|_| may_move);
     form.done()?;
     let mut after = before.clone();
+    if let Some(place) = place.filter(|p| *p != before.channel) {
+        let target = cx.channel_by(place)?;
+        Cx::refuse_if(
+            target.guild_id != Some(before.guild),
+            error::UNKNOWN_CHANNEL,
+        )?;
+        check_kind(target)?;
+        cx.require_in(place, perm::MANAGE_WEBHOOKS)?;
+        room_in(cx, place)?;
+        after.channel = place;
+    }
     if let Some(name) = name {
         after.name = name;
     }
     if let Some(avatar) = avatar {
         after.avatar =
             avatar.map(|stored| cx.world.assets.keep(AssetKind::Avatar, before.id, stored));
-    }
-    if let Some(place) = place {
-        let target = cx.channel_by(place)?;
-        Cx::refuse_if(
-            target.guild_id != Some(before.guild),
-            error::UNKNOWN_CHANNEL,
-        )?;
-        cx.require_in(place, perm::MANAGE_WEBHOOKS)?;
-        after.channel = place;
     }
     let changed = super::guilds::changes(audited(&before), audited(&after));
     cx.world.webhooks.insert(after.id, after.clone());
@@ -344,13 +354,19 @@ fn execute(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let mut form = Form::new(&body);
     let shown_name = form.text("username", 1..=80);
     let avatar_url = form.text("avatar_url", 0..=2048).filter(|u| !u.is_empty());
+    let parent = cx.world.channels.get(&webhook.channel);
+    let parent = parent.ok_or(error::UNKNOWN_CHANNEL)?.clone();
     let thread_name = form.text("thread_name", 1..=100);
-    let tags = form.ids("applied_tags", 5).unwrap_or_default();
+    let tags = if thread_name.is_some() && parent.is_forum() {
+        threads::tags(&mut form, &parent)
+    } else {
+        Vec::new()
+    };
     form.done()?;
     let mut draft = compose::read(&body, files, "", cx.now())?;
     draft.flags = draft.flags.map(|f| f & !EPHEMERAL);
     Cx::refuse_if(draft.is_empty(), error::EMPTY_MESSAGE)?;
-    let channel = target(cx, &webhook, thread_name, tags)?;
+    let channel = target(cx, &webhook, &parent, thread_name, tags)?;
     let id = match cx.world.channels.get(&channel) {
         // The first message of a post has the post's id.
         Some(post)
@@ -407,15 +423,10 @@ fn execute(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 fn target(
     cx: &mut Cx<'_>,
     webhook: &Webhook,
+    parent: &Channel,
     thread_name: Option<String>,
     tags: Vec<Id>,
 ) -> Result<Id, ApiError> {
-    let parent = cx
-        .world
-        .channels
-        .get(&webhook.channel)
-        .ok_or(error::UNKNOWN_CHANNEL)?
-        .clone();
     match (cx.query_id("thread_id")?, thread_name) {
         (Some(_), Some(_)) => Err(error::FORUM_ONE_THREAD.into()),
         (Some(thread), None) => {
@@ -424,31 +435,14 @@ fn target(
                 .channels
                 .get(&thread)
                 .filter(|c| c.parent_id == Some(parent.id) && c.is_thread());
-            Ok(channel.ok_or(error::UNKNOWN_CHANNEL)?.id)
+            let channel = channel.ok_or(error::UNKNOWN_CHANNEL)?.clone();
+            // Whoever knows the address has no permissions, so what is locked stays so.
+            threads::may_post(cx, &channel, 0)?;
+            Ok(channel.id)
         }
         (None, Some(name)) => {
             Cx::refuse_if(!parent.is_forum(), error::ONLY_FORUM_THREADS)?;
-            let (id, now) = (cx.world.next_id(), cx.now());
-            let mut post = Channel::new(id, 11, Some(webhook.guild), &name);
-            post.parent_id = Some(parent.id);
-            post.thread = Some(ThreadState {
-                owner: webhook.id,
-                archived: false,
-                archived_at: now,
-                auto_archive: parent.default_auto_archive_duration.unwrap_or(4320),
-                locked: false,
-                invitable: true,
-                created_at: now,
-                message_count: 0,
-                total_sent: 0,
-                applied_tags: tags,
-                members: Default::default(),
-            });
-            cx.world.add_channel(post);
-            if let Some(forum) = cx.world.channels.get_mut(&parent.id) {
-                forum.last_message_id = Some(id);
-            }
-            Ok(id)
+            threads::post_by_webhook(cx, webhook.id, parent, name, tags)
         }
         (None, None) => {
             Cx::refuse_if(parent.is_forum(), error::FORUM_NEEDS_THREAD)?;

@@ -14,7 +14,9 @@ use crate::world::permissions as perm;
 use crate::world::{Audit, Channel, Id, Stamp, ThreadState, action};
 
 use members::{join, leave, member, members};
-use start::{create, create_from_message, room, tags};
+use start::{create, create_from_message, room};
+
+pub(super) use start::{post_by_webhook, tags};
 
 /// Minutes until an idle thread is archived.
 pub(super) const DURATIONS: [i64; 4] = [60, 1440, 4320, 10_080];
@@ -81,6 +83,27 @@ pub(super) fn routes(table: &mut Table) {
         "delete_thread_member",
         leave,
     );
+}
+
+/// Whether something can be posted into a thread by whoever holds `bits` there: that opens it again,
+/// unless it is locked or there is no room for another active one.
+pub(super) fn may_post(cx: &mut Cx<'_>, channel: &Channel, bits: u64) -> Result<(), ApiError> {
+    let (Some(guild), Some(parent)) = (channel.guild_id, channel.parent_id) else {
+        return Ok(());
+    };
+    let Some(thread) = &channel.thread else {
+        return Ok(());
+    };
+    Cx::refuse_if(
+        thread.locked && bits & perm::MANAGE_THREADS == 0,
+        error::ARCHIVED,
+    )?;
+    if !thread.archived {
+        return Ok(());
+    }
+    cx.world.archive_idle_threads(guild);
+    let parent = cx.world.channels.get(&parent);
+    parent.map_or(Ok(()), |parent| room(cx, guild, parent))
 }
 
 /// Threads with the caller's own memberships beside them.

@@ -75,14 +75,28 @@ fn may_start(cx: &mut Cx<'_>, guild: Id, parent: &Channel) -> Result<(), ApiErro
     count_start(cx, guild)
 }
 
+/// A thread of the caller's.
 fn build(cx: &mut Cx<'_>, id: Id, kind: u8, parent: &Channel, start: Start) -> Channel {
     let (me, now) = (cx.me(), cx.now());
+    let mut thread = build_for(cx, id, kind, parent, start, me);
+    if let Some(state) = &mut thread.thread {
+        let member = ThreadMember {
+            user: me,
+            joined: now,
+        };
+        state.members.insert(me, member);
+    }
+    thread
+}
+
+fn build_for(cx: &Cx<'_>, id: Id, kind: u8, parent: &Channel, start: Start, owner: Id) -> Channel {
+    let now = cx.now();
     let mut thread = Channel::new(id, kind, parent.guild_id, &start.name);
     thread.parent_id = Some(parent.id);
     thread.rate_limit_per_user = start.slowmode;
     thread.nsfw = parent.nsfw;
     thread.thread = Some(ThreadState {
-        owner: me,
+        owner,
         archived: false,
         archived_at: now,
         auto_archive: start.auto_archive,
@@ -92,27 +106,25 @@ fn build(cx: &mut Cx<'_>, id: Id, kind: u8, parent: &Channel, start: Start) -> C
         message_count: 0,
         total_sent: 0,
         applied_tags: Vec::new(),
-        members: [(
-            me,
-            ThreadMember {
-                user: me,
-                joined: now,
-            },
-        )]
-        .into(),
+        members: Default::default(),
     });
     thread
 }
 
 /// Stores a new thread and writes its entry.
 fn open(cx: &mut Cx<'_>, guild: Id, thread: Channel, reason: Option<&str>) {
-    let (me, id) = (cx.me(), thread.id);
+    let me = cx.me();
+    open_as(cx, guild, thread, Some(me), reason);
+}
+
+fn open_as(cx: &mut Cx<'_>, guild: Id, thread: Channel, who: Option<Id>, reason: Option<&str>) {
+    let id = thread.id;
     let mut changes: Vec<Change> = Change::made(audited(&thread));
     changes.retain(|c| c.new.is_some());
     cx.world.add_channel(thread);
     cx.world.audit(
         guild,
-        Audit::of(action::THREAD_CREATE, me)
+        Audit::of(action::THREAD_CREATE, who)
             .target(id)
             .changes(changes)
             .reason(reason),
@@ -165,6 +177,41 @@ pub(super) fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     Reply::created(opened(cx, id)?)
 }
 
+fn check_tagged(parent: &Channel, tags: &[Id]) -> Result<(), ApiError> {
+    let untagged = parent.flags & REQUIRE_TAG != 0 && tags.is_empty();
+    Cx::refuse_if(untagged, error::TAG_REQUIRED)
+}
+
+/// A post that a webhook starts, by the rules of every post, still without its message. Whoever knows
+/// the address is nobody, so its entry names nobody.
+pub(in crate::rest::ops) fn post_by_webhook(
+    cx: &mut Cx<'_>,
+    webhook: Id,
+    parent: &Channel,
+    name: String,
+    tags: Vec<Id>,
+) -> Result<Id, ApiError> {
+    let guild = parent.guild_id.ok_or(error::DM_ONLY_GUILD)?;
+    check_tagged(parent, &tags)?;
+    let reason = cx.reason()?;
+    may_start(cx, guild, parent)?;
+    let start = Start {
+        name,
+        auto_archive: parent.default_auto_archive_duration.unwrap_or(4320),
+        slowmode: parent.default_thread_rate_limit_per_user,
+    };
+    let id = cx.world.next_id();
+    let mut post = build_for(cx, id, 11, parent, start, webhook);
+    if let Some(state) = &mut post.thread {
+        state.applied_tags = tags;
+    }
+    open_as(cx, guild, post, None, reason.as_deref());
+    if let Some(forum) = cx.world.channels.get_mut(&parent.id) {
+        forum.last_message_id = Some(id);
+    }
+    Ok(id)
+}
+
 /// A post in a forum: a thread together with its first message, which has the same id.
 fn post(
     cx: &mut Cx<'_>,
@@ -180,8 +227,7 @@ fn post(
     form.require("message");
     let tags = tags(&mut form, parent);
     form.done()?;
-    let untagged = parent.flags & REQUIRE_TAG != 0 && tags.is_empty();
-    Cx::refuse_if(untagged, error::TAG_REQUIRED)?;
+    check_tagged(parent, &tags)?;
     let mut draft = compose::read(&body["message"], files, "message", cx.now())?;
     Cx::refuse_if(draft.is_empty(), error::EMPTY_MESSAGE)?;
     let me = cx.me();
@@ -214,7 +260,8 @@ fn post(
     Reply::created(json)
 }
 
-pub(super) fn tags(form: &mut Form<'_>, parent: &Channel) -> Vec<Id> {
+/// The tags a body gives a post: the forum has them.
+pub(in crate::rest::ops) fn tags(form: &mut Form<'_>, parent: &Channel) -> Vec<Id> {
     let tags = form.ids("applied_tags", 5).unwrap_or_default();
     if tags
         .iter()
