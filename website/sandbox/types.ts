@@ -336,6 +336,7 @@ export interface NewDrill {
   style?: RaidStyle;
   manner?: RaidManner;
   wave?: number;
+  noticed_after?: number;
   watch_ms?: number;
 }
 

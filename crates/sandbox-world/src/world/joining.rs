@@ -13,7 +13,7 @@ use super::{Guild, Id, Invite, Stamp, World, intent};
 pub enum Door<'a> {
     /// An invite's code, or a vanity code.
     Code(&'a str),
-    /// A guild, without saying how: discovery, an invite that no script made.
+    /// A guild, without saying how: discovery.
     Guild(Id),
 }
 
@@ -106,8 +106,7 @@ impl World {
             Door::Guild(guild) => (guild, None),
             Door::Code(code) => {
                 let guild = self.guild_behind(code).ok_or(NoEntry::UnknownInvite)?;
-                let invite = self.invites.get(code).filter(|i| i.alive(now));
-                (guild, invite.map(|_| code))
+                (guild, Some(code))
             }
         };
         let guild = self.guilds.get(&guild_id).ok_or(NoEntry::UnknownGuild)?;
@@ -125,23 +124,25 @@ impl World {
             self.count_use(guild_id, code);
             return Ok(Entry::Requested(guild_id, request));
         }
-        let roles = code
-            .and_then(|c| self.invites.get(c))
-            .map_or_else(BTreeSet::new, |i| i.roles.clone());
+        let invite = code.and_then(|c| self.invites.get(c));
+        let invite = invite.filter(|i| i.alive(now));
+        let roles = invite.map_or_else(BTreeSet::new, |i| i.roles.clone());
         self.add_member_as(guild_id, user, |m| m.roles = roles);
         self.count_use(guild_id, code);
         Ok(Entry::Joined(guild_id))
     }
 
-    /// Moves `uses`; an invite that is used up goes, a vanity address never does.
+    /// Moves `uses` of what was used; an invite that is used up goes, a vanity address never does.
     fn count_use(&mut self, guild: Id, code: Option<&str>) {
         let Some(code) = code else {
-            if let Some(place) = self.guilds.get_mut(&guild) {
-                place.vanity_uses += u64::from(place.vanity_url_code.is_some());
-            }
             return;
         };
-        let Some(invite) = self.invites.get_mut(code) else {
+        let now = self.now();
+        let Some(invite) = self.invites.get_mut(code).filter(|i| i.alive(now)) else {
+            if let Some(place) = self.guilds.get_mut(&guild) {
+                let vain = place.vanity_url_code.as_deref() == Some(code);
+                place.vanity_uses += u64::from(vain);
+            }
             return;
         };
         invite.uses += 1;
@@ -149,6 +150,23 @@ impl World {
             let spent = invite.clone();
             self.remove_invite(&spent);
         }
+    }
+
+    /// Stores a new invite and announces it; the invite object.
+    pub fn add_invite(&mut self, invite: Invite) -> Value {
+        let json = self.invite_json(&invite, true);
+        let mut event = json.clone();
+        event["channel_id"] = json!(invite.channel);
+        let guild = invite.guild;
+        self.invites.insert(invite.code.clone(), invite);
+        self.emit(
+            guild,
+            "INVITE_CREATE",
+            intent::GUILD_INVITES,
+            perm::MANAGE_CHANNELS,
+            event,
+        );
+        json
     }
 
     /// Takes an invite away and announces it.

@@ -115,6 +115,11 @@ fn a_vanity_code_lets_people_in_and_an_invite_may_give_roles() {
     assert_eq!(enter(&case, people[0], Door::Code("harbour")), 0);
     let vanity = case.get(&format!("/guilds/{GUILD}/vanity-url")).json();
     assert_eq!(vanity, json!({"code": "harbour", "uses": 1}));
+    // Whoever comes another way has not used it.
+    let lost = strangers(&case, 3)[2];
+    assert_eq!(enter(&case, lost, Door::Guild(GUILD)), 0);
+    let vanity = case.get(&format!("/guilds/{GUILD}/vanity-url")).json();
+    assert_eq!(vanity["uses"], 1);
     let regular = case.role("Regular");
     let made = invite(&case, json!({"role_ids": [regular]}));
     assert_eq!(made["roles"][0]["id"], json!(regular));

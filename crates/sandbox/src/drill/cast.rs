@@ -9,6 +9,7 @@ use splashtail_sandbox_world::world::{APPROVAL_BY_HAND, Guild, Id, Role, World};
 use super::board::DrillError;
 use super::targets::Targets;
 use super::types::{ActKind, Attackers, DrillKind, DrillSettings, RaidManner, RaidStyle};
+use super::ways::{Way, ways_in};
 
 /// Accounts that a report names.
 const NAMED: usize = 100;
@@ -55,6 +56,8 @@ pub(super) struct Stage {
     pub targets: Targets,
     /// Harmless people who arrive during a raid.
     pub guests: Vec<Id>,
+    /// By which raiders come in, and by which the harmless.
+    pub ways: (Way, Way),
     /// Features that the guild has for the time of the drill.
     pub lent: Vec<String>,
 }
@@ -106,6 +109,7 @@ impl Stage {
                 });
                 stage.attackers = cast(&mut people, world, settings.size, kind);
                 stage.guests = cast(&mut people, world, settings.wave, Kind::Ordinary);
+                stage.ways = ways_in(world, guild_id, &stage.open);
                 if settings.manner == Some(RaidManner::Request) {
                     stage.lent = approve_by_hand(world, guild_id);
                 }

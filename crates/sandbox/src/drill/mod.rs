@@ -25,6 +25,7 @@ mod tally;
 mod targets;
 mod traces;
 pub mod types;
+mod ways;
 
 pub(crate) use board::{DrillError, Drills};
 

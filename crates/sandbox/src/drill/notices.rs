@@ -1,5 +1,5 @@
 //! What Discord itself notices of an attack, and says in `incidents_data`: once in a
-//! drill, after as much of it within as much time as the world's conduct says.
+//! drill, after as much of it as the drill says, or the world's conduct, within as much time as that says.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,9 +12,18 @@ use super::types::Damage;
 pub(super) struct Notices {
     raid: Notice,
     spam: Notice,
+    /// After how much, if the drill says it.
+    after: Option<u32>,
 }
 
 impl Notices {
+    pub fn after(after: Option<u32>) -> Self {
+        Self {
+            after,
+            ..Self::default()
+        }
+    }
+
     pub fn look(&mut self, sandbox: &Sandbox, guild: Id, achieved: &BTreeMap<Damage, u64>) {
         let count = |damage| achieved.get(&damage).copied().unwrap_or(0);
         let joins = self.raid.grown(count(Damage::MembersJoined));
@@ -26,7 +35,9 @@ impl Notices {
         sandbox.with_world(|world| {
             let conduct = &world.conduct;
             let within_ms = i64::try_from(conduct.noticed_within_ms).unwrap_or(i64::MAX);
-            let (raid, spam) = (conduct.raid_noticed_after, conduct.dm_spam_noticed_after);
+            let told = |usual: u32| self.after.unwrap_or(usual);
+            let raid = told(conduct.raid_noticed_after);
+            let spam = told(conduct.dm_spam_noticed_after);
             if self.raid.strikes(raid, within_ms, now_ms, joins) {
                 world.detect(guild, true, false);
             }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use splashtail_sandbox_world::Sandbox;
 use splashtail_sandbox_world::rest::people;
 use splashtail_sandbox_world::world::permissions as perm;
-use splashtail_sandbox_world::world::{Door, Guild, Id, World};
+use splashtail_sandbox_world::world::{Guild, Id, World};
 
 use super::act::{Act, Step, Who};
 use super::cast::{Hook, Stage};
@@ -13,7 +13,7 @@ use super::spoils::{Post, Spoils};
 use super::tally::{Outcome, Refusal};
 use super::traces::Trace;
 use super::types::Damage;
-use crate::server::struck::{Struck, joining};
+use crate::server::struck::Struck;
 
 /// What came of an attempt.
 #[derive(Debug)]
@@ -128,11 +128,14 @@ fn attempt(
     let one = |damage| Ok(Some((damage, 1)));
     match act {
         Act::Join | Act::AskToJoin => {
-            let door = Door::Guild(guild);
-            call.knock(&joining(guild))?;
+            let way = match who {
+                Who::Attacker(_) => &stage.ways.0,
+                Who::Guest(_) => &stage.ways.1,
+            };
+            call.knock(&way.request(guild))?;
             let entered = call
                 .sandbox
-                .with_world(|world| people::join(world, me, door, "I like it here"));
+                .with_world(|world| people::join(world, me, way.door(guild), "I like it here"));
             let entered = entered.map_err(|error| Refusal::of(error.code.to_string()))?;
             let guest = matches!(who, Who::Guest(_));
             // Where members are approved by hand, everybody who comes only asks.

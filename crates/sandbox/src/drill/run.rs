@@ -80,7 +80,7 @@ impl Drill {
             tally: Tally::new(start_ms),
             observer: Observer::new(sandbox, &stage, start_ms),
             state: DrillState::Attacking,
-            notices: Notices::default(),
+            notices: Notices::after(settings.noticed_after),
             sent: BTreeMap::new(),
             acts: 0,
             stage,

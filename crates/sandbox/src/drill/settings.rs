@@ -72,7 +72,15 @@ pub(super) fn settle(order: &NewDrill, now: Stamp) -> Result<DrillSettings, Dril
     fits("style", order.style.is_some(), &[Raid])?;
     fits("manner", order.manner.is_some(), &[Raid])?;
     fits("wave", order.wave.is_some(), &[Raid])?;
+    fits(
+        "noticed_after",
+        order.noticed_after.is_some(),
+        &[Raid, Nuke, TokenLeak],
+    )?;
     fits("once", order.once, &[Spam])?;
+    if let Some(after) = order.noticed_after {
+        bounded("noticed_after", after, 1, MAX_SIZE)?;
+    }
     let strange = |act: &&ActKind| !ActKind::DESTRUCTIVE.contains(act);
     if let Some(act) = order.acts.iter().find(strange) {
         return Err(bad(format!(
@@ -152,6 +160,7 @@ pub(super) fn settle(order: &NewDrill, now: Stamp) -> Result<DrillSettings, Dril
             .then(|| order.style.unwrap_or_default()),
         manner: (kind == Raid).then(|| order.manner.unwrap_or_default()),
         wave,
+        noticed_after: order.noticed_after,
     })
 }
 

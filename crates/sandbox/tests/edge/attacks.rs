@@ -258,3 +258,44 @@ async fn discord_notices_raids_and_spam_by_itself_after_a_while() {
     assert_eq!(session.until("GUILD_UPDATE").await["name"], "Renamed");
     assert_eq!(ctl.violations().await.unwrap(), []);
 }
+
+// Discord's invites count their uses, and neither a deleted nor a paused one lets anybody in: what tells
+// a raid from discovery.
+#[tokio::test]
+async fn raiders_come_by_an_invite_and_none_without_it() {
+    let (b, ctl) = frozen().await;
+    let id = start(&ctl, &order(DrillKind::Raid, 4, 1.0)).await;
+    acts(&ctl, id, 1).await;
+    let owner = small::OWNER.to_string();
+    let path = guild("/invites");
+    let invites = ctl.rest(&owner, "GET", &path, Value::Null);
+    let invites = invites.await.unwrap().body;
+    assert_eq!(invites[0]["uses"], 1, "{invites}");
+    let code = invites[0]["code"].as_str().unwrap();
+    as_owner(&ctl, "DELETE", format!("/invites/{code}"), Value::Null).await;
+    b.clock.advance(Duration::from_secs(10));
+    let report = end(&ctl, id).await;
+    assert_eq!(report.achieved[&Damage::MembersJoined], 1);
+    assert_eq!(report.refused, [("10006".into(), 3)].into());
+}
+
+#[tokio::test]
+async fn a_drill_says_when_discord_notices_it() {
+    let (b, ctl) = frozen().await;
+    let noticed = NewDrill {
+        noticed_after: Some(2),
+        ..order(DrillKind::Raid, 2, 10.0)
+    };
+    let id = start(&ctl, &noticed).await;
+    acts(&ctl, id, 1).await;
+    let owner = small::OWNER.to_string();
+    let path = guild("");
+    let seen = || async {
+        let place = ctl.rest(&owner, "GET", &path, Value::Null).await.unwrap();
+        place.body["incidents_data"]["raid_detected_at"].clone()
+    };
+    assert_eq!(seen().await, Value::Null);
+    b.clock.advance(Duration::from_millis(100));
+    acts(&ctl, id, 2).await;
+    assert!(seen().await.is_string());
+}

@@ -117,7 +117,7 @@ async fn whoever_is_banned_while_its_request_travels_gets_nothing() {
 #[tokio::test]
 async fn raiders_on_a_slow_line_post_once_they_are_in() {
     let (b, ctl) = frozen().await;
-    let route = guild("/members/@me");
+    let route = "/invites/*";
     let slow = json!({"match": {"route": route}, "action": {"type": "latency", "ms": 4000}});
     fault(&ctl, slow).await;
     let id = start(&ctl, &order(DrillKind::Raid, 2, 10.0)).await;
@@ -160,9 +160,11 @@ async fn whoever_never_hears_gives_up_after_a_while() {
 async fn faults_strike_what_people_click() {
     let (b, ctl) = frozen().await;
     let join = format!("/guilds/{}/members/@me", small::GUILDS[0]);
-    let down = json!({"match": {"route": join}, "action": {"type": "status", "status": 503},
-        "times": 2});
-    fault(&ctl, down).await;
+    for route in [join.as_str(), "/invites/*"] {
+        let down = json!({"match": {"route": route}, "times": 1,
+            "action": {"type": "status", "status": 503}});
+        fault(&ctl, down).await;
+    }
     let newcomer = Act {
         guild_id: Some(small::GUILDS[0].to_string()),
         actors: Some(vec!["1400000000000000001".to_owned()]),
@@ -190,7 +192,7 @@ async fn faults_strike_what_people_click() {
 #[tokio::test]
 async fn raiders_who_were_never_told_are_in_all_the_same() {
     let (b, ctl) = frozen().await;
-    let mute = json!({"match": {"route": guild("/members/@me")}, "action": {"type": "truncate"}});
+    let mute = json!({"match": {"route": "/invites/*"}, "action": {"type": "truncate"}});
     fault(&ctl, mute).await;
     let id = start(&ctl, &order(DrillKind::Raid, 3, 10.0)).await;
     b.clock.advance(Duration::from_millis(200));
@@ -216,7 +218,7 @@ async fn raiders_who_were_never_told_are_in_all_the_same() {
 #[tokio::test]
 async fn requests_whose_answer_is_lost_wait_for_a_verdict() {
     let (b, ctl) = frozen().await;
-    let mute = json!({"match": {"route": guild("/members/@me")}, "action": {"type": "reset"}});
+    let mute = json!({"match": {"route": "/invites/*"}, "action": {"type": "reset"}});
     fault(&ctl, mute).await;
     let id = start(&ctl, &raid(2, 0)).await;
     b.clock.advance(Duration::from_millis(100));
@@ -254,7 +256,7 @@ async fn messages_that_attackers_took_down_are_no_defence() {
 #[tokio::test]
 async fn what_faults_do_to_guests_is_no_deed_of_the_defence() {
     let (b, ctl) = frozen().await;
-    let route = guild("/members/@me");
+    let route = "/invites/*";
     let down = json!({"match": {"route": route}, "action": {"type": "status", "status": 503}});
     fault(&ctl, down).await;
     let wave = NewDrill {
@@ -269,7 +271,7 @@ async fn what_faults_do_to_guests_is_no_deed_of_the_defence() {
 #[tokio::test]
 async fn guests_whom_the_server_refuses_are_turned_away_told_or_not() {
     let (b, ctl) = frozen().await;
-    let mute = json!({"match": {"route": guild("/members/@me")}, "action": {"type": "reset"}});
+    let mute = json!({"match": {"route": "/invites/*"}, "action": {"type": "reset"}});
     fault(&ctl, mute).await;
     let closed = json!({"invites_disabled_until": "2026-01-01T12:00:00Z"});
     as_owner(&ctl, "PUT", guild("/incident-actions"), closed).await;
@@ -368,7 +370,7 @@ async fn raiders_who_are_gone_do_not_wait_for_a_guest_on_a_slow_line() {
 #[tokio::test]
 async fn attackers_wait_as_long_as_the_header_says() {
     let (b, ctl) = frozen().await;
-    let slow_down = json!({"match": {"route": guild("/members/@me")}, "times": 1, "action":
+    let slow_down = json!({"match": {"route": "/invites/*"}, "times": 1, "action":
         {"type": "status", "status": 429, "retry_after": 1, "header_retry_after": 30}});
     fault(&ctl, slow_down).await;
     let id = start(&ctl, &order(DrillKind::Raid, 1, 10.0)).await;

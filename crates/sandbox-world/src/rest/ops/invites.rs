@@ -9,7 +9,7 @@ use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
 use crate::world::permissions as perm;
-use crate::world::{Audit, Change, Id, Invite, action, intent};
+use crate::world::{Audit, Change, Id, Invite, action};
 
 pub(super) fn routes(table: &mut Table) {
     table.get("/invites/{code}", "invite_resolve", resolve);
@@ -133,7 +133,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let number = cx.world.next_id();
     let code = cx.world.secret(&format!("invite {number}"), 8);
     let invite = Invite {
-        code: code.clone(),
+        code,
         guild,
         channel: id,
         inviter: me,
@@ -144,18 +144,8 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         roles,
         created_at: now,
     };
-    let json = cx.world.invite_json(&invite, true);
-    let mut event = json.clone();
-    event["channel_id"] = json!(id);
-    cx.world.invites.insert(code, invite.clone());
-    cx.world.emit(
-        guild,
-        "INVITE_CREATE",
-        intent::GUILD_INVITES,
-        perm::MANAGE_CHANNELS,
-        event,
-    );
     let changes = Change::made(audited(&invite));
+    let json = cx.world.add_invite(invite);
     cx.world.audit(
         guild,
         Audit::of(action::INVITE_CREATE, me)

@@ -71,6 +71,10 @@ pub struct NewDrill {
     /// Harmless people who join at the same time (raid).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wave: Option<u32>,
+    /// Discord notices the attack after so much of it: joins of a raid, direct messages of a nuke or a
+    /// token leak. Without it, as the world's conduct says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noticed_after: Option<u32>,
     /// Every account posts but once (spam).
     #[serde(default)]
     pub once: bool,
@@ -94,6 +98,7 @@ impl NewDrill {
             style: None,
             manner: None,
             wave: None,
+            noticed_after: None,
             once: false,
         }
     }
@@ -164,4 +169,6 @@ pub struct DrillSettings {
     pub manner: Option<RaidManner>,
     #[serde(default)]
     pub wave: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noticed_after: Option<u32>,
 }

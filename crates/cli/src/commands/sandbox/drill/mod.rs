@@ -164,6 +164,10 @@ pub struct DrillArgs {
     /// Harmless people who join at the same time (raid).
     #[arg(long, value_name = "PEOPLE")]
     wave: Option<u32>,
+    /// Discord notices the attack after so many joins (raid) or direct messages (nuke, token-leak).
+    /// Default: as the world says, by default never.
+    #[arg(long, value_name = "COUNT")]
+    noticed_after: Option<u32>,
     /// Every account posts but once (spam).
     #[arg(long)]
     once: bool,
@@ -213,6 +217,7 @@ pub async fn run(args: DrillArgs) -> Result<ExitCode> {
         style: args.style.map(Into::into),
         manner: args.manner.map(Into::into),
         wave: args.wave,
+        noticed_after: args.noticed_after,
         once: args.once,
     };
     let report = follow(&client, &order).await?;
