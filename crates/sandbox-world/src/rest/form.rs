@@ -13,6 +13,10 @@ const NO_LIST: (&str, &str) = (
     "Only iterables may be used in a ListType",
 );
 
+/// Code and message for a role, and for a channel, that the guild does not have.
+pub const NO_ROLE: (&str, &str) = ("ROLE_INVALID", "Role is invalid.");
+pub const NO_CHANNEL: (&str, &str) = ("CHANNEL_INVALID", "Channel is invalid.");
+
 /// Languages Discord speaks.
 pub const LOCALES: [&str; 34] = [
     "ar", "bg", "cs", "da", "de", "el", "en-GB", "en-US", "es-419", "es-ES", "fi", "fr", "he",
@@ -273,6 +277,23 @@ impl<'v> Form<'v> {
                     "NUMBER_TYPE_COERCE",
                     format!("Value {value} is not snowflake."),
                 ),
+            }
+        }
+        Some(ids)
+    }
+
+    /// As [`ids`](Self::ids), of things that must be there.
+    pub fn ids_of(
+        &mut self,
+        key: &str,
+        max: usize,
+        (code, message): (&'static str, &str),
+        exists: impl Fn(Id) -> bool,
+    ) -> Option<Vec<Id>> {
+        let ids = self.ids(key, max)?;
+        for (n, id) in ids.iter().enumerate() {
+            if !exists(*id) {
+                self.error(&format!("{key}.{n}"), code, message);
             }
         }
         Some(ids)

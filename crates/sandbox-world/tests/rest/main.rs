@@ -45,6 +45,7 @@ mod soundboard;
 mod table;
 mod threads;
 mod timing;
+mod unresolved;
 mod voting;
 mod webhooks;
 mod wire;

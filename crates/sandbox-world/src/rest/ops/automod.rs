@@ -7,7 +7,7 @@ use super::Table;
 use super::{compose, guilds};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
-use crate::rest::form::Form;
+use crate::rest::form::{Form, NO_CHANNEL, NO_ROLE};
 use crate::world::permissions as perm;
 use crate::world::{
     AUTOMOD_ALERT, Audit, AutomodRule, Change, Channel, Guild, Id, Message, QUARANTINED, action,
@@ -73,7 +73,7 @@ fn cap(trigger: u8) -> usize {
     if trigger == KEYWORD { 6 } else { 1 }
 }
 
-fn read(form: &mut Form<'_>, rule: &mut AutomodRule, fresh: bool) {
+fn read(form: &mut Form<'_>, rule: &mut AutomodRule, fresh: bool, guild: &Guild) {
     if fresh {
         for key in ["name", "event_type", "trigger_type", "actions"] {
             form.require(key);
@@ -89,17 +89,19 @@ fn read(form: &mut Form<'_>, rule: &mut AutomodRule, fresh: bool) {
     if let Some(on) = form.flag("enabled") {
         rule.enabled = on;
     }
-    if let Some(ids) = form.ids("exempt_roles", 20) {
+    let role = |id| guild.roles.contains_key(&id);
+    if let Some(ids) = form.ids_of("exempt_roles", 20, NO_ROLE, role) {
         rule.exempt_roles = ids;
     }
-    if let Some(ids) = form.ids("exempt_channels", 50) {
+    let channel = |id| guild.channels.contains(&id);
+    if let Some(ids) = form.ids_of("exempt_channels", 50, NO_CHANNEL, channel) {
         rule.exempt_channels = ids;
     }
     if fresh || form.has("trigger_metadata") {
         rule.trigger_metadata = metadata(form, rule.trigger_type);
     }
     if form.has("actions") {
-        rule.actions = actions(form, rule.trigger_type);
+        rule.actions = actions(form, rule.trigger_type, guild);
     }
 }
 
@@ -185,7 +187,7 @@ fn metadata(form: &mut Form<'_>, trigger: u8) -> Value {
     metadata
 }
 
-fn actions(form: &mut Form<'_>, trigger: u8) -> Vec<Value> {
+fn actions(form: &mut Form<'_>, trigger: u8, guild: &Guild) -> Vec<Value> {
     let list = form.list("actions", 5).unwrap_or_default();
     if list.is_empty() {
         form.error(
@@ -208,7 +210,11 @@ fn actions(form: &mut Form<'_>, trigger: u8) -> Vec<Value> {
             },
             2 => {
                 inner.require("channel_id");
-                json!({"channel_id": inner.id("channel_id")})
+                let channel = inner.id("channel_id");
+                if channel.is_some_and(|c| !guild.channels.contains(&c)) {
+                    inner.error("channel_id", NO_CHANNEL.0, NO_CHANNEL.1);
+                }
+                json!({"channel_id": channel})
             }
             3 => {
                 inner.require("duration_seconds");
@@ -330,7 +336,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         exempt_roles: Vec::new(),
         exempt_channels: Vec::new(),
     };
-    read(&mut form, &mut rule, true);
+    read(&mut form, &mut rule, true, cx.guild()?);
     form.done()?;
     may_time_out(cx, guild, &rule)?;
     let same = cx.world.guilds.get(&guild).map_or(0, |g| {
@@ -370,7 +376,7 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let body = cx.object()?;
     let mut form = Form::new(&body);
     let mut rule = before.clone();
-    read(&mut form, &mut rule, false);
+    read(&mut form, &mut rule, false, cx.guild()?);
     form.done()?;
     may_time_out(cx, guild, &rule)?;
     let mut changed = guilds::changes(audited(&before), audited(&rule));

@@ -100,6 +100,13 @@ fn count_change(cx: &Cx<'_>, guild: Id) -> Result<(), ApiError> {
         .shared("guild_emojis", &guild.to_string(), rate, cx.steady_ms())
 }
 
+/// The roles that an emoji is for are the guild's.
+fn check_roles(cx: &Cx<'_>, roles: &[Id]) -> Result<(), ApiError> {
+    let guild = cx.guild()?;
+    let known = |role| guild.roles.contains_key(role);
+    Cx::refuse_if(!roles.iter().all(known), error::UNKNOWN_ROLE)
+}
+
 /// Discord's own stickers: the sandbox has none.
 fn packs(_: &mut Cx<'_>) -> Result<Reply, ApiError> {
     Reply::ok(json!({"sticker_packs": []}))
@@ -174,6 +181,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let picture = read_new(&mut form);
     let roles = form.ids("roles", 250).unwrap_or_default();
     form.done()?;
+    check_roles(cx, &roles)?;
     count_change(cx, id)?;
     let (name, image) = picture.ok_or(error::BAD_FILE)?;
     let moves = image.content_type == "image/gif";
@@ -220,6 +228,7 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let name = read_name(&mut form);
     let roles = form.ids("roles", 250);
     form.done()?;
+    check_roles(cx, roles.as_deref().unwrap_or_default())?;
     count_change(cx, id)?;
     let before = emoji.name.clone();
     if let Some(name) = name {

@@ -6,7 +6,7 @@ use super::Table;
 use super::guilds::note;
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
-use crate::rest::form::Form;
+use crate::rest::form::{Form, NO_CHANNEL, NO_ROLE};
 use crate::world::permissions as perm;
 use crate::world::{Guild, Id, World, action};
 
@@ -45,14 +45,9 @@ fn put_onboarding(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     if let Some(prompts) = prompts(&mut form, cx) {
         after["prompts"] = prompts.into();
     }
-    if let Some(channels) = form.ids("default_channel_ids", 500) {
-        let guild = cx.guild()?;
-        for (n, channel) in channels.iter().enumerate() {
-            if !guild.channels.contains(channel) {
-                let path = format!("default_channel_ids.{n}");
-                form.error(&path, "CHANNEL_INVALID", "Channel is invalid.");
-            }
-        }
+    let guild = cx.guild()?;
+    let channel = |id| guild.channels.contains(&id);
+    if let Some(channels) = form.ids_of("default_channel_ids", 500, NO_CHANNEL, channel) {
         after["default_channel_ids"] = json!(channels);
     }
     if let Some(on) = form.flag("enabled") {
@@ -154,8 +149,11 @@ fn options(prompt: &mut Form<'_>, cx: &mut Cx<'_>) -> Vec<Value> {
         let mut part = Form::at(value, &prompt.path_to(&format!("options.{n}")));
         part.require("title");
         let id = number(cx, part.id("id"));
-        let roles = part.ids("role_ids", 50).unwrap_or_default();
-        let channels = part.ids("channel_ids", 50).unwrap_or_default();
+        let place = cx.guild().ok();
+        let role = |id| place.is_some_and(|g| g.roles.contains_key(&id));
+        let roles = part.ids_of("role_ids", 50, NO_ROLE, role);
+        let channel = |id| place.is_some_and(|g| g.channels.contains(&id));
+        let channels = part.ids_of("channel_ids", 50, NO_CHANNEL, channel);
         let emoji = json!({
             "id": part.id("emoji_id"),
             "name": part.text("emoji_name", 0..=100),
@@ -166,8 +164,8 @@ fn options(prompt: &mut Form<'_>, cx: &mut Cx<'_>) -> Vec<Value> {
             "title": part.text("title", 1..=50),
             "description": part.text("description", 0..=100).unwrap_or_default(),
             "emoji": emoji,
-            "role_ids": roles,
-            "channel_ids": channels,
+            "role_ids": roles.unwrap_or_default(),
+            "channel_ids": channels.unwrap_or_default(),
         }));
         prompt.absorb(part);
     }

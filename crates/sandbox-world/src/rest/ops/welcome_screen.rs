@@ -6,7 +6,7 @@ use super::Table;
 use super::guilds::note;
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
-use crate::rest::form::Form;
+use crate::rest::form::{Form, NO_CHANNEL};
 use crate::world::permissions as perm;
 use crate::world::{Guild, action};
 
@@ -83,7 +83,7 @@ fn welcome_channels(form: &mut Form<'_>, guild: &Guild) -> Option<Vec<Value>> {
         part.require("description");
         let channel = part.id("channel_id");
         if channel.is_some_and(|c| !guild.channels.contains(&c)) {
-            part.error("channel_id", "CHANNEL_INVALID", "Channel is invalid.");
+            part.error("channel_id", NO_CHANNEL.0, NO_CHANNEL.1);
         }
         channels.push(json!({
             "channel_id": channel,

@@ -3,6 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 use splashtail_sandbox_world::seed::small;
+use splashtail_sandbox_world::world::{Channel, Id, Role};
 
 use super::{accepts, x};
 use crate::harness::{Case, GUILD, code};
@@ -30,6 +31,12 @@ fn rules_have_bounds() {
         )
     };
     let ids = |n: u64| json!((1..=n).map(|n| n.to_string()).collect::<Vec<_>>());
+    case.sandbox.with_world(|w| {
+        for n in (1..=51).map(Id) {
+            w.add_role(GUILD, Role::new(n, "r", 0, 1));
+            w.add_channel(Channel::new(n, 0, Some(GUILD), "c"));
+        }
+    });
     accepts(
         &case,
         &Method::POST,
