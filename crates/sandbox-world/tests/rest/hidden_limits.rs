@@ -8,7 +8,7 @@ use splashtail_sandbox_world::rest::limits::{Hidden, Rate, Rules};
 use splashtail_sandbox_world::rest::{Response, caps::Caps};
 use splashtail_sandbox_world::seed::small;
 use splashtail_sandbox_world::world::permissions as perm;
-use splashtail_sandbox_world::world::{Ban, Id, Role};
+use splashtail_sandbox_world::world::{Ban, Id, Overwrite, Role};
 
 use crate::harness::{Case, GUILD, code};
 
@@ -269,8 +269,38 @@ fn what_newcomers_are_shown_cannot_be_hidden() {
     let hide = json!({"type": 0, "deny": perm::VIEW_CHANNEL.to_string()});
     let hidden = case.bot(Method::PUT, &path, hide);
     assert_eq!((hidden.status, code(&hidden)), (400, 350_003));
-    let mute = json!({"type": 0, "deny": perm::SEND_MESSAGES.to_string()});
-    assert_eq!(case.bot(Method::PUT, &path, mute).status, 204);
+    // By the overwrites of its category,
+    let parent = case.sandbox.with_world(|w| {
+        let parent = w.channels[&general].parent_id.unwrap();
+        let hidden = Overwrite {
+            id: GUILD,
+            member: false,
+            allow: 0,
+            deny: perm::VIEW_CHANNEL,
+        };
+        w.edit_channel(parent, |c| {
+            c.overwrites.insert(GUILD, hidden);
+        });
+        parent
+    });
+    let order = format!("/guilds/{GUILD}/channels");
+    let lock = json!([{"id": general, "parent_id": parent, "lock_permissions": true}]);
+    let locked = case.user(small::OWNER, Method::PATCH, &order, lock);
+    assert_eq!((locked.status, code(&locked)), (400, 350_003));
+    // or by the permissions of everyone, unless the channel lets everyone see it.
+    let role = format!("/guilds/{GUILD}/roles/{GUILD}");
+    let blind = || {
+        let body = json!({"permissions": perm::SEND_MESSAGES.to_string()});
+        case.user(small::OWNER, Method::PATCH, &role, body)
+    };
+    assert_eq!(code(&blind()), 350_003);
+    let show = json!({"type": 0, "allow": perm::VIEW_CHANNEL.to_string()});
+    assert_eq!(case.user(small::OWNER, Method::PUT, &path, show).status, 204);
+    assert_eq!(blind().status, 200);
+    let gone = case.user(small::OWNER, Method::DELETE, &path, Value::Null);
+    assert_eq!(code(&gone), 350_003, "then it is all that shows it");
+    let mute = json!({"type": 0, "allow": perm::VIEW_CHANNEL.to_string(), "deny": perm::SEND_MESSAGES.to_string()});
+    assert_eq!(case.user(small::OWNER, Method::PUT, &path, mute).status, 204);
     case.finish();
 }
 

@@ -1,5 +1,7 @@
 //! What newcomers are asked: onboarding.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::Table;
@@ -8,7 +10,7 @@ use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::{Form, NO_CHANNEL, NO_ROLE};
 use crate::world::permissions as perm;
-use crate::world::{Guild, Id, World, action};
+use crate::world::{Guild, Id, Overwrite, World, action};
 
 /// Default channels that onboarding needs, and how many of them everyone can write in.
 const NEEDED: (usize, usize) = (7, 5);
@@ -78,6 +80,55 @@ fn put_onboarding(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     Reply::ok(after)
 }
 
+/// Whether everyone sees a channel with these overwrites.
+fn is_shown(guild: Id, everyone: u64, overwrites: &BTreeMap<Id, Overwrite>) -> bool {
+    let own = overwrites.get(&guild).map_or((0, 0), |o| (o.allow, o.deny));
+    ((everyone & !own.1) | own.0) & perm::VIEW_CHANNEL != 0
+}
+
+fn everyone(guild: &Guild) -> u64 {
+    guild.roles.get(&guild.id).map_or(0, |r| r.permissions)
+}
+
+/// Channels that newcomers are shown.
+fn default_channels(guild: &Guild) -> impl Iterator<Item = Id> {
+    let list = guild.onboarding["default_channel_ids"].as_array();
+    let list = list.into_iter().flatten();
+    list.filter_map(|c| c.as_str()?.parse().ok())
+}
+
+/// What newcomers are shown must not be hidden from everyone, even while onboarding is off
+/// (discord-api-docs#7296): not by overwrites of the channel,
+pub(super) fn keep_open(
+    cx: &Cx<'_>,
+    guild: Id,
+    channel: Id,
+    before: &BTreeMap<Id, Overwrite>,
+    after: &BTreeMap<Id, Overwrite>,
+) -> Result<(), ApiError> {
+    let Some(place) = cx.world.guilds.get(&guild) else {
+        return Ok(());
+    };
+    let shown = |list| is_shown(guild, everyone(place), list);
+    let hides = shown(before) && !shown(after);
+    Cx::refuse_if(
+        hides && default_channels(place).any(|c| c == channel),
+        error::ONBOARDING_CHANNEL,
+    )
+}
+
+/// nor by the permissions of @everyone.
+pub(super) fn keep_all_open(cx: &Cx<'_>, guild: Id, permissions: u64) -> Result<(), ApiError> {
+    let Some(place) = cx.world.guilds.get(&guild) else {
+        return Ok(());
+    };
+    let mut channels = default_channels(place).filter_map(|c| cx.world.channels.get(&c));
+    let hides = channels.any(|c| {
+        is_shown(guild, everyone(place), &c.overwrites) && !is_shown(guild, permissions, &c.overwrites)
+    });
+    Cx::refuse_if(hides, error::ONBOARDING_CHANNEL)
+}
+
 /// Whether there are enough channels to show. In the advanced mode the channels of the options
 /// count as well.
 fn fit(world: &World, guild: Id, onboarding: &Value) -> bool {
@@ -93,12 +144,8 @@ fn fit(world: &World, guild: Id, onboarding: &Value) -> bool {
     }
     shown.sort_unstable();
     shown.dedup();
+    let everyone = world.guilds.get(&guild).map_or(0, everyone);
     let open = shown.iter().filter(|c| {
-        let everyone = world
-            .guilds
-            .get(&guild)
-            .and_then(|g| g.roles.get(&guild))
-            .map_or(0, |r| r.permissions);
         let overwrite = world
             .channels
             .get(c)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Table, channels};
+use super::{Table, onboarding};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
@@ -254,7 +254,7 @@ fn set(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     Cx::refuse_if(full, error::MAX_OVERWRITES)?;
     let mut after = channel.overwrites.clone();
     after.insert(id, new);
-    channels::keep_open(cx, guild, channel.id, &channel.overwrites, &after)?;
+    onboarding::keep_open(cx, guild, channel.id, &channel.overwrites, &after)?;
     replace(cx, guild, channel.id, channel.overwrites, after, reason)
 }
 
@@ -272,6 +272,7 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     check(cx, guild, Some(&channel), Some(&old), None)?;
     let mut after = channel.overwrites.clone();
     after.remove(&id);
+    onboarding::keep_open(cx, guild, channel.id, &channel.overwrites, &after)?;
     replace(cx, guild, channel.id, channel.overwrites, after, reason)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Table;
-use super::{guilds, images};
+use super::{guilds, images, onboarding};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::{Form, listed, read_id};
@@ -220,6 +220,7 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
             permissions: role.permissions,
             ..before.clone()
         };
+        onboarding::keep_all_open(cx, id, role.permissions)?;
     }
     if form_has(&body, "permissions") {
         grantable(cx, id, role.permissions)?;

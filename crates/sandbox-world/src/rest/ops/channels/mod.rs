@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Table;
-use super::{guilds, overwrites, threads};
+use super::{guilds, onboarding, overwrites, threads};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
@@ -279,7 +279,7 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     if let Some(list) = &given {
         overwrites::check_all(cx, guild, Some(&before), &before.overwrites, list)?;
-        keep_open(cx, guild, before.id, &before.overwrites, list)?;
+        onboarding::keep_open(cx, guild, before.id, &before.overwrites, list)?;
     }
     if let Some(parent) = parent.filter(|_| before.kind != 4) {
         if let Some(parent) = parent.filter(|p| before.parent_id != Some(*p)) {
@@ -318,29 +318,6 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         reason.as_deref(),
     );
     Reply::ok(cx.world.channel_json(&after))
-}
-
-/// What newcomers are shown must not be hidden from everyone, even while onboarding is off
-/// (discord-api-docs#7296).
-pub(super) fn keep_open(
-    cx: &Cx<'_>,
-    guild: Id,
-    channel: Id,
-    before: &BTreeMap<Id, Overwrite>,
-    after: &BTreeMap<Id, Overwrite>,
-) -> Result<(), ApiError> {
-    let hides = |list: &BTreeMap<Id, Overwrite>| {
-        list.get(&guild)
-            .is_some_and(|o| o.deny & perm::VIEW_CHANNEL != 0 && o.allow & perm::VIEW_CHANNEL == 0)
-    };
-    let place = cx.world.guilds.get(&guild);
-    let shown = place.map(|g| &g.onboarding["default_channel_ids"]);
-    let shown = shown.and_then(Value::as_array).into_iter().flatten();
-    let text = channel.to_string();
-    Cx::refuse_if(
-        !hides(before) && hides(after) && shown.into_iter().any(|c| *c == *text),
-        error::ONBOARDING_CHANNEL,
-    )
 }
 
 /// Names and topics may change twice in ten minutes, whatever the headers say.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::overwrites;
+use super::super::{onboarding, overwrites};
 use super::{check_destination, check_parent};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
@@ -65,8 +65,23 @@ fn check_move(cx: &Cx<'_>, guild: Id, wish: &Move) -> Result<(), ApiError> {
     }
     if wish.sync {
         cx.require_in(wish.channel, perm::MANAGE_ROLES)?;
+        keep_synced_open(cx, guild, wish)?;
     }
     Ok(())
+}
+
+/// The category's overwrites must not hide what newcomers are shown either.
+fn keep_synced_open(cx: &Cx<'_>, guild: Id, wish: &Move) -> Result<(), ApiError> {
+    let all = &cx.world.channels;
+    let Some(channel) = all.get(&wish.channel) else {
+        return Ok(());
+    };
+    let parent = wish.parent.unwrap_or(channel.parent_id);
+    let Some(parent) = parent.and_then(|p| all.get(&p)) else {
+        return Ok(());
+    };
+    let (before, after) = (&channel.overwrites, &parent.overwrites);
+    onboarding::keep_open(cx, guild, channel.id, before, after)
 }
 
 /// New positions, and at most one new parent. The audit log is told of overwrites only.
