@@ -387,8 +387,8 @@ impl<'a> Cx<'a> {
 
     /// A guild, if the caller is in it.
     pub fn guild_by(&self, id: Id) -> Result<&Guild, ApiError> {
-        let guild = self.world.guilds.get(&id).filter(|g| !g.unavailable);
-        let guild = guild.ok_or(error::UNKNOWN_GUILD)?;
+        let guild = self.world.guilds.get(&id).ok_or(error::UNKNOWN_GUILD)?;
+        self.is_up(guild)?;
         if guild.members.contains_key(&self.me()) {
             Ok(guild)
         } else {
@@ -396,11 +396,19 @@ impl<'a> Cx<'a> {
         }
     }
 
+    /// Whether the guild is in no outage: for what only a body names, paths are looked at before.
+    fn is_up(&self, guild: &Guild) -> Result<(), ApiError> {
+        if guild.unavailable {
+            return Err(super::outage_error(self.world));
+        }
+        Ok(())
+    }
+
     /// The guild in the path for something in it: outsiders get "Missing Access".
     pub fn guild_inside(&self) -> Result<&Guild, ApiError> {
         let id = self.id("guild_id")?;
         let guild = self.world.guilds.get(&id).ok_or(error::UNKNOWN_GUILD)?;
-        if guild.members.contains_key(&self.me()) && !guild.unavailable {
+        if guild.members.contains_key(&self.me()) {
             Ok(guild)
         } else {
             Err(error::MISSING_ACCESS.into())
@@ -414,6 +422,9 @@ impl<'a> Cx<'a> {
 
     pub fn channel_by(&self, id: Id) -> Result<&Channel, ApiError> {
         let channel = self.world.channels.get(&id).ok_or(error::UNKNOWN_CHANNEL)?;
+        if let Some(guild) = channel.guild_id.and_then(|g| self.world.guilds.get(&g)) {
+            self.is_up(guild)?;
+        }
         let bits = self.world.permissions_in(id, self.me());
         if bits & perm::VIEW_CHANNEL == 0 {
             return Err(error::MISSING_ACCESS.into());

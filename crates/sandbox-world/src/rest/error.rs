@@ -320,6 +320,14 @@ impl ApiError {
         }
     }
 
+    /// The server does not answer for now.
+    pub fn unavailable(status: u16) -> Self {
+        let name = http::StatusCode::from_u16(status).ok();
+        let name = name.and_then(|s| s.canonical_reason());
+        let name = name.unwrap_or("Service Unavailable");
+        Self::new(status, 0, format!("{status}: {name}"))
+    }
+
     pub fn unauthorized() -> Self {
         Self::new(401, 0, "401: Unauthorized")
     }

@@ -9,10 +9,10 @@ pub mod caps;
 mod cx;
 pub mod error;
 pub mod form;
+mod guild_of_path;
 pub mod limits;
 mod ops;
 pub mod people;
-mod place;
 mod routes;
 mod slow;
 mod window;
@@ -24,8 +24,8 @@ use http::{HeaderMap, Method};
 use serde_json::Value;
 
 pub use cx::{Caller, Content, Cx, Reply, public_path};
+pub use guild_of_path::guild_in;
 pub use ops::LEFT_OUT;
-pub use place::guild_in;
 pub use routes::{Auth, Route, all as routes, bucket_of, find as find_route};
 
 use crate::Sandbox;
@@ -230,6 +230,11 @@ impl Sandbox {
                 return outcome;
             }
         }
+        if let Some(down) = outage(world, &request.path) {
+            outcome.by_edge = true;
+            outcome.result = Err(down);
+            return outcome;
+        }
         let mut cx = Cx::new(
             world,
             &self.limits,
@@ -240,6 +245,7 @@ impl Sandbox {
             body,
         );
         outcome.result = cx.run();
+        outcome.by_edge = outcome.result.as_ref().is_err_and(|e| e.status >= 500);
         outcome
     }
 
@@ -293,6 +299,17 @@ impl Sandbox {
             response: response.body.clone(),
         });
     }
+}
+
+/// What whoever asks about a guild is told while that is down: it will pass.
+fn outage(world: &World, path: &str) -> Option<ApiError> {
+    let guild = guild_in(world, path)?;
+    let down = world.guilds.get(&guild).is_some_and(|g| g.unavailable);
+    down.then(|| outage_error(world))
+}
+
+fn outage_error(world: &World) -> ApiError {
+    ApiError::unavailable(world.conduct.outage_status)
 }
 
 /// What a blocked address is told.

@@ -16,11 +16,13 @@ pub fn join(
     door: Door<'_>,
     answers: &str,
 ) -> Result<Option<Value>, ApiError> {
-    let entry = world.enter(user, door, answers).map_err(|why| match why {
-        NoEntry::UnknownGuild => error::UNKNOWN_GUILD,
-        NoEntry::UnknownInvite => error::UNKNOWN_INVITE,
-        NoEntry::Banned => error::BANNED,
-        NoEntry::Paused => error::INVITES_PAUSED,
+    let entry = world.enter(user, door, answers);
+    let entry = entry.map_err(|why| match why {
+        NoEntry::UnknownGuild => error::UNKNOWN_GUILD.into(),
+        NoEntry::UnknownInvite => error::UNKNOWN_INVITE.into(),
+        NoEntry::Banned => error::BANNED.into(),
+        NoEntry::Paused => error::INVITES_PAUSED.into(),
+        NoEntry::Down => super::outage_error(world),
     })?;
     Ok(match entry {
         Entry::Present(_) => None,

@@ -31,6 +31,9 @@ pub struct Conduct {
     pub dm_spam_noticed_after: u32,
     /// Milliseconds of the sandbox's clock, at most a day.
     pub noticed_within_ms: u64,
+    /// What is answered to whoever asks about a guild in an outage, 500 to 599. Which it really is,
+    /// nobody documents.
+    pub outage_status: u16,
     /// Frames and requests in the journal carry a digest of what they said.
     pub digests: bool,
 }
@@ -56,6 +59,7 @@ impl Default for Conduct {
             raid_noticed_after: 0,
             dm_spam_noticed_after: 0,
             noticed_within_ms: 60_000,
+            outage_status: 503,
             digests: false,
         }
     }
@@ -107,6 +111,9 @@ impl Conduct {
             return Err(format!(
                 "`noticed_within_ms` lies between 1 and {MAX_WINDOW_MS}"
             ));
+        }
+        if !(500..=599).contains(&self.outage_status) {
+            return Err("`outage_status` lies between 500 and 599".to_owned());
         }
         if !(0.0..=1.0).contains(&self.audit.ahead) {
             return Err("`audit.ahead` lies between 0 and 1".to_owned());

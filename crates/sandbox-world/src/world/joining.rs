@@ -33,6 +33,8 @@ pub enum NoEntry {
     UnknownInvite,
     Banned,
     Paused,
+    /// The guild is in an outage.
+    Down,
 }
 
 /// A request to join a guild that approves its members by hand (discord-api-docs#8531).
@@ -110,6 +112,9 @@ impl World {
             }
         };
         let guild = self.guilds.get(&guild_id).ok_or(NoEntry::UnknownGuild)?;
+        if guild.unavailable {
+            return Err(NoEntry::Down);
+        }
         if guild.bans.contains_key(&user) {
             return Err(NoEntry::Banned);
         }

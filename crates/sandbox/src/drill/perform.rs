@@ -136,7 +136,7 @@ fn attempt(
             let entered = call
                 .sandbox
                 .with_world(|world| people::join(world, me, way.door(guild), "I like it here"));
-            let entered = entered.map_err(|error| Refusal::of(error.code.to_string()))?;
+            let entered = entered.map_err(Refusal::from)?;
             let guest = matches!(who, Who::Guest(_));
             // Where members are approved by hand, everybody who comes only asks.
             let request = entered.filter(|answer| answer["application_status"].is_string());

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use splashtail_sandbox_world::rest::error::ApiError;
+
 use super::perform::Performed;
 use super::types::{ActKind, ActReport, Beat, Damage, Defence, DrillTimes, Side};
 use super::wire_name;
@@ -35,6 +37,19 @@ impl Refusal {
             code: code.into(),
             wait_ms: None,
             passing: false,
+        }
+    }
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Self {
+        let code = match error.code {
+            0 => error.status.to_string(),
+            code => code.to_string(),
+        };
+        Self {
+            passing: error.status >= 500,
+            ..Self::of(code)
         }
     }
 }
