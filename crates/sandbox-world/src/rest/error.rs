@@ -207,6 +207,11 @@ pub const NEEDS_BOOSTS: Known = (
     "This server needs more boosts to perform this action",
 );
 pub const ARCHIVED: Known = (400, 50083, "Thread is archived");
+pub const COMMUNITY_TEXT: Known = (
+    400,
+    50086,
+    "Community server channels must be text channels",
+);
 pub const MFA_REQUIRED: Known = (403, 60003, "Two factor is required for this operation");
 pub const BOT_OWNER: Known = (400, 50132, "Ownership cannot be transferred to a bot user");
 pub const BROKEN_JSON: Known = (400, 50109, "The request body contains invalid JSON.");
@@ -225,6 +230,23 @@ pub const MAX_ACTIVE_NEWS_THREADS: Known = (
     400,
     160007,
     "Maximum number of active announcement threads reached",
+);
+pub const BAD_LOTTIE: Known = (400, 170_001, "Invalid Lottie JSON");
+pub const LOTTIE_FRAMES: Known = (
+    400,
+    170_004,
+    "Sticker frame count exceeds maximum of 1000 frames",
+);
+pub const LOTTIE_SIZE: Known = (400, 170_005, "Lottie animation maximum dimensions exceeded");
+pub const STICKER_TOO_LONG: Known = (
+    400,
+    170_007,
+    "Sticker animation duration exceeds maximum of 5 seconds",
+);
+pub const SOUND_TOO_LONG: Known = (
+    400,
+    50124,
+    "Soundboard sound duration exceeds the maximum of 5.2 seconds",
 );
 pub const EVENT_OVER: Known = (400, 180000, "Cannot update a finished event");
 pub const TITLE_BLOCKED: Known = (400, 200001, "Title was blocked by automatic moderation");
@@ -248,6 +270,11 @@ pub const ONBOARDING_UNMET: Known = (
     400,
     350000,
     "Cannot enable onboarding, requirements are not met",
+);
+pub const ONBOARDING_BELOW: Known = (
+    400,
+    350001,
+    "Cannot update onboarding while below requirements",
 );
 pub const ONBOARDING_CHANNEL: Known = (
     400,

@@ -37,7 +37,7 @@ fn acts_and_their_entries() {
     let rule = made(
         &format!("/guilds/{GUILD}/auto-moderation/rules"),
         json!({
-        "name": "a", "event_type": 1, "trigger_type": 5, "trigger_metadata": {"mention_total_limit": 3},
+        "name": "a", "event_type": 1, "trigger_type": 4, "trigger_metadata": {"presets": [1]},
         "actions": [{"type": 1, "metadata": {}}]}),
     );
     let thread = made(

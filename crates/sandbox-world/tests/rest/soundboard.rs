@@ -134,3 +134,26 @@ fn sounds_need_their_permissions() {
     assert_eq!(member(Method::DELETE, &theirs, Value::Null).status, 204);
     case.finish();
 }
+
+// 50124: a sound is at most 5.2 seconds.
+#[test]
+fn sounds_are_short() {
+    let case = Case::unlimited();
+    let toot = |ms: u64| {
+        let mut bytes = b"OggS\x00\x02".to_vec();
+        bytes.extend([0; 8]);
+        bytes.extend(b"OpusHead");
+        bytes.extend(b"OggS\x00\x04");
+        bytes.extend((ms * 48).to_le_bytes());
+        let sound = recording("audio/ogg", &bytes);
+        case.bot(
+            Method::POST,
+            SOUNDS,
+            json!({"name": "Horn", "sound": sound}),
+        )
+    };
+    let long = toot(5201);
+    assert_eq!((long.status, code(&long)), (400, 50124));
+    assert_eq!(toot(5200).status, 201);
+    case.finish();
+}

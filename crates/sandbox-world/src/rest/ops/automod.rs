@@ -400,6 +400,12 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let (guild, rule) = found(cx)?;
+    // A community has its rule against mentions for good, and it can only be turned off
+    // (discord-api-docs#6174, where deleting it answers 404).
+    let kept = rule.trigger_type == MENTION_SPAM && cx.guild()?.features.contains("COMMUNITY");
+    if kept {
+        return Err(ApiError::not_found());
+    }
     let reason = cx.reason()?;
     let me = cx.me();
     if let Some(state) = cx.world.guilds.get_mut(&guild) {

@@ -5,19 +5,23 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::Table;
-use super::images;
+use super::{images, lengths};
 use crate::rest::caps::at_tier;
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
 use crate::rest::routes::Auth;
 use crate::world::permissions as perm;
-use crate::world::{AssetKind, Audit, Change, Emoji, Id, Sticker, Stored, action};
+use crate::world::{AssetKind, Audit, Change, Emoji, Guild, Id, Sticker, Stored, action};
 
 /// Bytes of an emoji.
 const MAX_EMOJI: usize = 256 * 1024;
 /// Bytes of a sticker.
 const MAX_STICKER: usize = 512 * 1024;
+/// Longer side of a sticker.
+const STICKER_PIXELS: u32 = 320;
+/// How long a sticker moves.
+const STICKER_MS: u64 = 5000;
 
 pub(super) fn routes(table: &mut Table) {
     table
@@ -345,11 +349,13 @@ fn create_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         ));
     }
     let (format, content_type) = match images::sniff(&file.bytes) {
+        Some("image/png") if lengths::moves(&file.bytes) => (2, "image/png"),
         Some("image/png") => (1, "image/png"),
         Some("image/gif") => (4, "image/gif"),
         None if file.bytes.first() == Some(&b'{') => (3, "application/json"),
         _ => return Err(error::BAD_FILE.into()),
     };
+    check_sticker(cx.guild()?, format, &file.bytes)?;
     Cx::refuse_if(
         count >= at_tier(cx.limits.caps().stickers, tier),
         error::MAX_STICKERS,
@@ -384,6 +390,28 @@ fn create_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
             .reason(reason.as_deref()),
     );
     Reply::created(json)
+}
+
+/// "Uploaded stickers are constrained to 5 seconds in length for animated stickers, and 320 x 320 pixels",
+/// and "Lottie stickers can only be uploaded on guilds that have either the VERIFIED and/or the
+/// PARTNERED guild feature" (sticker resource).
+fn check_sticker(guild: &Guild, format: u8, bytes: &[u8]) -> Result<(), ApiError> {
+    const LOTTIE: u8 = 3;
+    let trusted = ["VERIFIED", "PARTNERED"];
+    let trusted = trusted.iter().any(|f| guild.features.contains(*f));
+    if format != LOTTIE {
+        let size = images::dimensions(bytes);
+        let large = size.is_some_and(|(width, height)| width.max(height) > STICKER_PIXELS);
+        Cx::refuse_if(large, error::BAD_FILE)?;
+        let long = lengths::of_picture(bytes).is_some_and(|ms| ms > STICKER_MS);
+        return Cx::refuse_if(long, error::STICKER_TOO_LONG);
+    }
+    Cx::refuse_if(!trusted, error::BAD_FILE)?;
+    let lottie = lengths::of_lottie(bytes).ok_or(error::BAD_LOTTIE)?;
+    let large = lottie.width.max(lottie.height) > f64::from(STICKER_PIXELS);
+    Cx::refuse_if(large, error::LOTTIE_SIZE)?;
+    Cx::refuse_if(lottie.frames > 1000.0, error::LOTTIE_FRAMES)?;
+    Cx::refuse_if(lottie.ms > STICKER_MS as f64, error::STICKER_TOO_LONG)
 }
 
 fn update_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {

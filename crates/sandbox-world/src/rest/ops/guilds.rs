@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::Table;
 use super::images;
 use crate::rest::cx::{Caller, Cx, Reply};
-use crate::rest::error::{self, ApiError};
-use crate::rest::form::{Form, LOCALES};
+use crate::rest::error::{self, ApiError, FieldError};
+use crate::rest::form::{Form, LOCALES, NO_CHANNEL};
 use crate::world::permissions as perm;
 use crate::world::{AssetKind, Audit, Change, Guild, Id, Incidents, Integration, Removed, action};
 
@@ -176,6 +176,14 @@ fn update_guild(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let homeless = guild.rules_channel_id.is_none() || guild.public_updates_channel_id.is_none();
     // For good, whatever the message says (discord-api-docs#6015).
     Cx::refuse_if(community && homeless, error::COMMUNITY_UNMET)?;
+    if community {
+        check_community(cx, &guild)?;
+    }
+    // "Community servers can have the `INVITES_DISABLED` guild feature" (#6613), those that are one
+    // before the request (#5380).
+    let was = cx.guild()?.features.contains("COMMUNITY");
+    let pauses = toggled("INVITES_DISABLED") && guild.features.contains("INVITES_DISABLED");
+    Cx::refuse_if(pauses && !was, error::MISSING_ACCESS)?;
     if let Some(next) = new_owner.filter(|n| *n != owner) {
         if owner != me {
             return Err(error::MISSING_PERMISSIONS.into());
@@ -211,6 +219,31 @@ fn update_guild(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     let json = cx.world.guilds.get(&id).map(|g| cx.world.guild_json(g));
     Reply::ok(json.unwrap_or_default())
+}
+
+/// What a community has besides its two channels: they are for text, members are verified, and media of
+/// all are scanned (guild resource, "Guild Features"; error 50086).
+fn check_community(cx: &Cx<'_>, guild: &Guild) -> Result<(), ApiError> {
+    let own = [guild.rules_channel_id, guild.public_updates_channel_id];
+    let mut own = own.into_iter().flatten();
+    let text = own.all(|id| cx.world.channels.get(&id).is_some_and(|c| c.kind == 0));
+    Cx::refuse_if(!text, error::COMMUNITY_TEXT)?;
+    let unmet = [
+        ("verification_level", guild.verification_level, 1),
+        ("explicit_content_filter", guild.explicit_content_filter, 2),
+    ];
+    let unmet = unmet.into_iter().filter(|(_, level, least)| level < least);
+    let fields: Vec<FieldError> = unmet
+        .map(|(key, _, least)| {
+            let message = format!("int value should be greater than or equal to {least}.");
+            FieldError::new(key, "NUMBER_TYPE_MIN", message)
+        })
+        .collect();
+    if fields.is_empty() {
+        Ok(())
+    } else {
+        Err(ApiError::form(fields))
+    }
 }
 
 fn settings(form: &mut Form<'_>, guild: &mut Guild) {
@@ -300,7 +333,20 @@ fn channels_of(form: &mut Form<'_>, guild: &mut Guild, cx: &Cx<'_>) {
             other => other,
         };
         if wanted.is_some_and(|c| !guild.channels.contains(&c)) {
-            form.error(key, "CHANNEL_INVALID", "Channel is invalid.");
+            form.error(key, NO_CHANNEL.0, NO_CHANNEL.1);
+            continue;
+        }
+        let kind = wanted
+            .and_then(|c| cx.world.channels.get(&c))
+            .map(|c| c.kind);
+        let fits = match (key, kind) {
+            // What a community's may be is an error of its own.
+            (_, None) | ("rules_channel_id" | "public_updates_channel_id", _) => true,
+            ("afk_channel_id", Some(kind)) => kind == 2,
+            (_, Some(kind)) => matches!(kind, 0 | 5),
+        };
+        if !fits {
+            form.error(key, NO_CHANNEL.0, NO_CHANNEL.1);
             continue;
         }
         *slot = wanted;

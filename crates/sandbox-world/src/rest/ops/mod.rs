@@ -21,6 +21,7 @@ mod invites;
 mod join_requests;
 mod joining;
 mod left_out;
+mod lengths;
 mod members;
 mod messages;
 mod onboarding;

@@ -59,9 +59,14 @@ fn put_onboarding(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         after["mode"] = mode.into();
     }
     form.done()?;
+    let unmet = if before["enabled"] == true {
+        error::ONBOARDING_BELOW
+    } else {
+        error::ONBOARDING_UNMET
+    };
     Cx::refuse_if(
         after["enabled"] == true && !fit(cx.world, id, &after),
-        error::ONBOARDING_UNMET,
+        unmet,
     )?;
     let fresh = before["prompts"] == json!([]) && before["default_channel_ids"] == json!([]);
     let view = |json: &Value| {
@@ -124,7 +129,8 @@ pub(super) fn keep_all_open(cx: &Cx<'_>, guild: Id, permissions: u64) -> Result<
     };
     let mut channels = default_channels(place).filter_map(|c| cx.world.channels.get(&c));
     let hides = channels.any(|c| {
-        is_shown(guild, everyone(place), &c.overwrites) && !is_shown(guild, permissions, &c.overwrites)
+        is_shown(guild, everyone(place), &c.overwrites)
+            && !is_shown(guild, permissions, &c.overwrites)
     });
     Cx::refuse_if(hides, error::ONBOARDING_CHANNEL)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Table;
-use super::{emojis, guilds, images};
+use super::{emojis, guilds, images, lengths};
 use crate::rest::caps::at_tier;
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
@@ -13,6 +13,8 @@ use crate::world::{AssetKind, Audit, Change, Guild, Id, Sound, Stored, action};
 
 /// Bytes of a sound.
 const MAX_SOUND: usize = 512 * 1024;
+/// How long a sound is.
+const MAX_SOUND_MS: u64 = 5200;
 
 pub(super) fn routes(table: &mut Table) {
     const ALL: &str = "/guilds/{guild_id}/soundboard-sounds";
@@ -142,6 +144,13 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     read(&mut form, &mut sound);
     let recording = read_recording(&mut form);
     form.done()?;
+    let length = recording
+        .as_ref()
+        .and_then(|r| lengths::of_recording(&r.bytes));
+    Cx::refuse_if(
+        length.is_some_and(|ms| ms > MAX_SOUND_MS),
+        error::SOUND_TOO_LONG,
+    )?;
     let full = count >= at_tier(cx.limits.caps().sounds, tier);
     Cx::refuse_if(full, error::MAX_SOUNDS)?;
     sound.id = cx.world.next_id();

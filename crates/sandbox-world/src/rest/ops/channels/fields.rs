@@ -93,8 +93,9 @@ fn known_flags(kind: u8) -> u32 {
     }
 }
 
-/// Reads the fields that all kinds of guild channel share.
-pub(super) fn read(form: &mut Form<'_>, channel: &mut Channel) {
+/// Reads the fields that all kinds of guild channel share. One that is being made takes no flags, and
+/// of a stage no more seats than a voice channel has (discord-api-docs#5962): both are edited later.
+pub(super) fn read(form: &mut Form<'_>, channel: &mut Channel, fresh: bool) {
     if let Some(name) = form.text("name", 1..=100) {
         channel.name = clean_name(channel.kind, &name);
     }
@@ -117,7 +118,10 @@ pub(super) fn read(form: &mut Form<'_>, channel: &mut Channel) {
     if let Some(n) = form.int("default_thread_rate_limit_per_user", 0..=21_600) {
         channel.default_thread_rate_limit_per_user = n as u32;
     }
-    if let Some(n) = form.int("flags", 0..=i64::from(u32::MAX)) {
+    if let Some(n) = form
+        .int("flags", 0..=i64::from(u32::MAX))
+        .filter(|_| !fresh)
+    {
         channel.flags = n as u32 & known_flags(channel.kind);
     }
     if channel.nsfw && channel.flags & SPOILER != 0 {
@@ -131,7 +135,11 @@ pub(super) fn read(form: &mut Form<'_>, channel: &mut Channel) {
         if let Some(n) = form.int("bitrate", 8000..=384_000) {
             channel.bitrate = n as u32;
         }
-        let most = if channel.kind == 2 { 99 } else { 10_000 };
+        let most = if channel.kind == 2 || fresh {
+            99
+        } else {
+            10_000
+        };
         if let Some(n) = form.int("user_limit", 0..=most) {
             channel.user_limit = n as u32;
         }

@@ -174,6 +174,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild()?;
     let (id, count) = (guild.id, guild.channels.len());
     let community = guild.features.contains("COMMUNITY");
+    let news = guild.features.contains("NEWS");
     let last = guild
         .channels
         .iter()
@@ -189,21 +190,22 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let kind = form.choice("type", &KINDS).unwrap_or(0) as u8;
     let mut channel = Channel::new(Id(0), kind, Some(id), "");
     channel.position = last.map_or(0, |p| p + 1);
-    read(&mut form, &mut channel);
+    read(&mut form, &mut channel, true);
     let parent = form
         .nullable_id("parent_id")
         .flatten()
         .filter(|_| kind != 4);
     let most = cx.limits.caps().overwrites_in_body;
     let given = overwrites::read_list(&mut form, cx.world.guilds.get(&id), most);
-    if matches!(kind, 5 | 13) && !community {
+    if kind == 5 && !news {
         form.error(
             "type",
             "BASE_TYPE_CHOICES",
-            "Value must be one of {0, 2, 4, 15, 16}.",
+            "Value must be one of {0, 2, 4, 13, 15, 16}.",
         );
     }
     form.done()?;
+    Cx::refuse_if(kind == 13 && !community, error::CHANNEL_TYPE)?;
     check_bitrate(cx.world.guilds.get(&id), &channel)?;
     if let Some(list) = &given {
         overwrites::check_all(cx, id, None, &BTreeMap::new(), list)?;
@@ -269,7 +271,7 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     {
         channel.kind = kind as u8;
     }
-    read(&mut form, &mut channel);
+    read(&mut form, &mut channel, false);
     let parent = form.nullable_id("parent_id");
     let most = cx.limits.caps().overwrites_in_body;
     let given = overwrites::read_list(&mut form, cx.world.guilds.get(&guild), most);
