@@ -12,7 +12,7 @@ use crate::draw::Draw;
 use crate::world::permissions as perm;
 use crate::world::{
     AssetKind, AutomodRule, Emoji, EventStatus, Guild, Id, Invite, Member, Overwrite,
-    ScheduledEvent, Sound, Stamp, Sticker, Tag, Venue, Webhook, World,
+    ScheduledEvent, Sound, Stamp, Sticker, Subscription, Tag, Venue, Webhook, World,
 };
 
 /// The guild of `big`: the first one of `small`.
@@ -98,6 +98,7 @@ pub(super) fn big(world: &mut World) {
 /// 50,000 people who joined some time after their accounts were made.
 fn join(world: &mut World, guild: &mut Guild, draw: &mut Draw) {
     let mut people = People::new(world, "members").as_of(AS_OF);
+    let mut activity = Draw::new(world.seed, "activity");
     let opened = guild.id.created();
     let now = world.now();
     for _ in 0..MEMBERS {
@@ -105,7 +106,8 @@ fn join(world: &mut World, guild: &mut Guild, draw: &mut Draw) {
         let first = id.created().0.max(opened.0) + MINUTE;
         let joined = first + draw.below((AS_OF.0 - first).max(1) as u64) as i64;
         let mut member = Member::new(id, Stamp(joined));
-        member.last_active = now;
+        let idle = idle_ms(&mut activity);
+        member.last_active = Stamp(now.0 - idle).max(member.joined_at);
         if draw.chance(0.08) {
             member.nick = Some(format!("⚓ {}", RANKS[draw.below(10) as usize]));
         }
@@ -116,6 +118,23 @@ fn join(world: &mut World, guild: &mut Guild, draw: &mut Draw) {
         guild.members.insert(id, member);
     }
 }
+
+/// How long ago a member was last seen: as in large communities, a third within a day, a fifth not for
+/// more than a month.
+fn idle_ms(draw: &mut Draw) -> i64 {
+    const DAY: u64 = 24 * 60 * MINUTE as u64;
+    let (least, most) = match draw.below(100) {
+        0..35 => (0, DAY),
+        35..60 => (DAY, 7 * DAY),
+        60..80 => (7 * DAY, 30 * DAY),
+        _ => (30 * DAY, 400 * DAY),
+    };
+    (least + draw.below(most - least)) as i64
+}
+
+/// Which role boosters have, and which is sold.
+const BOOSTERS: usize = 100;
+const SUBSCRIBERS: usize = 110;
 
 /// 250 roles with what they are; from the lowest up.
 fn roles(site: &mut Site<'_>, draw: &mut Draw) -> Vec<Id> {
@@ -161,7 +180,13 @@ fn roles(site: &mut Site<'_>, draw: &mut Draw) -> Vec<Id> {
             }
             // Bound to a connection, or to a subscription: nobody gives them by hand.
             role.linked = n % 60 == 30;
-            role.managed = n == 100;
+            role.managed = matches!(n, BOOSTERS | SUBSCRIBERS);
+            role.booster = n == BOOSTERS;
+            role.subscription = (n == SUBSCRIBERS).then_some(Subscription {
+                integration: Id(id.0 + 1),
+                listing: Id(id.0 + 2),
+                purchasable: true,
+            });
         }
         roles.push(id);
     }
@@ -183,6 +208,7 @@ fn roles(site: &mut Site<'_>, draw: &mut Draw) -> Vec<Id> {
 
 /// Few have many roles, most have none or one of the lowest.
 fn hand_out(site: &mut Site<'_>, roles: &[Id], draw: &mut Draw) {
+    let boosters = roles.get(BOOSTERS).copied();
     for member in site.guild().members.values_mut() {
         let count = match draw.below(100) {
             0..60 => 0,
@@ -197,6 +223,10 @@ fn hand_out(site: &mut Site<'_>, roles: &[Id], draw: &mut Draw) {
             member
                 .roles
                 .insert(roles[(share * roles.len() as f64) as usize]);
+        }
+        if let Some(role) = boosters {
+            member.roles.remove(&role);
+            member.roles.extend(member.premium_since.map(|_| role));
         }
     }
 }

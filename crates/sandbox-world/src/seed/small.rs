@@ -171,9 +171,9 @@ pub(super) fn open(world: &mut World, mut guild: Guild, index: u64) -> Site<'_> 
     let id = guild.id;
     let joined = id.created();
     let now = world.now();
-    for (user, _, _) in HUMANS {
+    for ((user, _, _), hours) in HUMANS.into_iter().zip([0, 1, 2, 5, 20]) {
         let mut member = Member::new(user, joined.plus(MINUTE));
-        member.last_active = now;
+        member.last_active = now.plus(-hours * 60 * MINUTE).max(member.joined_at);
         guild.members.insert(user, member);
     }
     guild.members.insert(

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::audit::AuditLog;
 use super::members::Member;
@@ -235,6 +235,9 @@ pub struct Role {
     pub bot: Option<Id>,
     /// Given by connections of members to other services, never by hand.
     pub linked: bool,
+    /// Held by whoever boosts the guild.
+    pub booster: bool,
+    pub subscription: Option<Subscription>,
     pub icon: Option<String>,
     pub unicode_emoji: Option<String>,
     pub flags: u32,
@@ -253,6 +256,8 @@ impl Role {
             managed: false,
             bot: None,
             linked: false,
+            booster: false,
+            subscription: None,
             icon: None,
             unicode_emoji: None,
             flags: 0,
@@ -276,14 +281,43 @@ impl Role {
             "unicode_emoji": self.unicode_emoji,
             "flags": self.flags,
         });
-        if let Some(bot) = self.bot {
-            role["tags"] = json!({"bot_id": bot});
-        } else if self.linked {
-            // Null means that it is so.
-            role["tags"] = json!({"guild_connections": null});
+        let tags = self.tags();
+        if !tags.is_empty() {
+            role["tags"] = tags.into();
         }
         role
     }
+
+    /// What the role is bound to; null means that it is so ("Role Tags Structure").
+    fn tags(&self) -> Map<String, Value> {
+        let mut tags = Map::new();
+        let mut tag = |key: &str, value: Value| tags.insert(key.to_owned(), value);
+        if let Some(bot) = self.bot {
+            tag("bot_id", json!(bot));
+        }
+        if let Some(sold) = &self.subscription {
+            tag("integration_id", json!(sold.integration));
+            tag("subscription_listing_id", json!(sold.listing));
+            if sold.purchasable {
+                tag("available_for_purchase", Value::Null);
+            }
+        }
+        if self.booster {
+            tag("premium_subscriber", Value::Null);
+        }
+        if self.linked {
+            tag("guild_connections", Value::Null);
+        }
+        tags
+    }
+}
+
+/// What is sold with a role.
+#[derive(Debug, Clone, Copy)]
+pub struct Subscription {
+    pub integration: Id,
+    pub listing: Id,
+    pub purchasable: bool,
 }
 
 /// A custom emoji.

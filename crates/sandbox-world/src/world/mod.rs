@@ -44,8 +44,8 @@ pub use events::compact;
 pub(crate) use events::value;
 pub use events::{Event, EventSink, Payload, intent};
 pub use guilds::{
-    AutomodRule, Ban, Emoji, Guild, Incidents, Integration, Invite, Role, Sticker, VoiceState,
-    Webhook,
+    AutomodRule, Ban, Emoji, Guild, Incidents, Integration, Invite, Role, Sticker, Subscription,
+    VoiceState, Webhook,
 };
 pub use id::{EPOCH_MS, Id, Snowflakes, Stamp};
 pub use interactions::{Callback, Interaction, InteractionError, NewInteraction};

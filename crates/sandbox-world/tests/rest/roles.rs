@@ -4,6 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use splashtail_sandbox_world::seed::small;
 use splashtail_sandbox_world::world::permissions as perm;
+use splashtail_sandbox_world::world::{Id, Subscription};
 
 use crate::harness::{Case, GUILD, code};
 
@@ -208,5 +209,55 @@ fn a_guild_has_at_most_250_roles() {
     }
     let over = case.bot(Method::POST, &path, json!({}));
     assert_eq!((over.status, code(&over)), (400, 30005));
+    case.finish();
+}
+
+// Role object, "Role Tags Structure": booleans are null when they are so, and absent otherwise.
+#[test]
+fn tags_say_what_a_role_is_bound_to() {
+    let case = Case::unlimited();
+    let (regular, muted) = (case.role("Regular"), case.role("Muted"));
+    case.sandbox.with_world(|w| {
+        let roles = &mut w.guilds.get_mut(&GUILD).unwrap().roles;
+        roles.get_mut(&regular).unwrap().booster = true;
+        roles.get_mut(&muted).unwrap().subscription = Some(Subscription {
+            integration: Id(7),
+            listing: Id(8),
+            purchasable: true,
+        });
+    });
+    let tags = |role: Id| {
+        let path = format!("/guilds/{GUILD}/roles/{role}");
+        case.get(&path).json()["tags"].clone()
+    };
+    assert_eq!(tags(regular), json!({"premium_subscriber": null}));
+    let sold = json!({"integration_id": "7", "subscription_listing_id": "8",
+        "available_for_purchase": null});
+    assert_eq!(tags(muted), sold);
+    assert_eq!(tags(GUILD), Value::Null);
+    case.finish();
+}
+
+// A linked role comes by a connection, whichever way it would be given (50028); it can be taken.
+#[test]
+fn nobody_gives_a_linked_role_by_hand() {
+    let case = Case::unlimited();
+    let regular = case.role("Regular");
+    let member = format!("/guilds/{GUILD}/members/{}", small::SPARE);
+    case.sandbox.with_world(|w| {
+        let guild = w.guilds.get_mut(&GUILD).unwrap();
+        guild.roles.get_mut(&regular).unwrap().linked = true;
+    });
+    let one = format!("{member}/roles/{regular}");
+    let given = case.bot(Method::PUT, &one, Value::Null);
+    assert_eq!((given.status, code(&given)), (400, 50028));
+    let listed = case.bot(Method::PATCH, &member, json!({"roles": [regular]}));
+    assert_eq!(code(&listed), 50028);
+    case.sandbox.with_world(|w| {
+        w.edit_member(GUILD, small::SPARE, |m| {
+            m.roles.insert(regular);
+        });
+    });
+    assert_eq!(case.bot(Method::DELETE, &one, Value::Null).status, 204);
     case.finish();
 }

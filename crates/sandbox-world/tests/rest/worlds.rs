@@ -133,6 +133,16 @@ fn big_is_at_every_limit_and_varied() {
     assert!(
         guild.roles.values().any(|r| r.linked) && guild.roles.values().any(|r| r.icon.is_some())
     );
+    let booster = guild.roles.values().find(|r| r.booster).unwrap();
+    let boosts = guild.members.values().filter(|m| m.premium_since.is_some());
+    let held = guild
+        .members
+        .values()
+        .filter(|m| m.roles.contains(&booster.id));
+    assert_eq!(boosts.count(), held.count());
+    assert!(guild.roles.values().any(|r| r.subscription.is_some()));
+    let idle = big.prunable(guild, 30, &Default::default()).len();
+    assert!((2_000..15_000).contains(&idle), "{idle}");
     // What it is like does not depend on when it is looked at.
     assert_eq!(ids(&big), ids(&world("big", 2031)));
 }

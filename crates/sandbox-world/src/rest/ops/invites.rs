@@ -111,7 +111,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         let place = cx.guild_by(guild)?;
         for role in &roles {
             let role = place.roles.get(role).ok_or(error::UNKNOWN_ROLE)?;
-            members::check_role(cx, place, role)?;
+            members::check_given(cx, place, role)?;
         }
     }
     let same = cx.world.invites.values().find(|i| {

@@ -59,7 +59,7 @@ fn add(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild_inside()?;
     for role in &roles {
         let role = guild.roles.get(role).ok_or(error::UNKNOWN_ROLE)?;
-        members::check_role(cx, guild, role)?;
+        members::check_given(cx, guild, role)?;
     }
     Cx::refuse_if(banned, error::BANNED)?;
     if present {

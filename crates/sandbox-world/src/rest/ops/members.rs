@@ -272,14 +272,28 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 /// Whether the caller may turn the member's roles into `wanted`.
 fn check_roles(cx: &Cx<'_>, guild: &Guild, before: &Member, wanted: &[Id]) -> Result<(), ApiError> {
     let wanted: BTreeSet<Id> = wanted.iter().copied().collect();
-    for role in before.roles.symmetric_difference(&wanted) {
-        let role = guild.roles.get(role).ok_or(error::UNKNOWN_ROLE)?;
-        check_role(cx, guild, role)?;
+    for id in before.roles.symmetric_difference(&wanted) {
+        let role = guild.roles.get(id).ok_or(error::UNKNOWN_ROLE)?;
+        if wanted.contains(id) {
+            check_given(cx, guild, role)?;
+        } else {
+            check_role(cx, guild, role)?;
+        }
     }
     Ok(())
 }
 
-pub(super) fn check_role(
+/// Whether the caller may give the role: a linked one comes by a connection alone.
+pub(super) fn check_given(
+    cx: &Cx<'_>,
+    guild: &Guild,
+    role: &crate::world::Role,
+) -> Result<(), ApiError> {
+    check_role(cx, guild, role)?;
+    Cx::refuse_if(role.linked, error::INVALID_ROLE)
+}
+
+fn check_role(
     cx: &Cx<'_>,
     guild: &Guild,
     role: &crate::world::Role,
@@ -494,7 +508,11 @@ fn toggle_role(cx: &mut Cx<'_>, give: bool) -> Result<Reply, ApiError> {
     let (user, has) = (target.user, target.roles.contains(&cx.id("role_id")?));
     let role = roles::in_path(cx, guild)?;
     cx.require(id, perm::MANAGE_ROLES)?;
-    check_role(cx, guild, role)?;
+    if give {
+        check_given(cx, guild, role)?;
+    } else {
+        check_role(cx, guild, role)?;
+    }
     let role = role.id;
     let reason = cx.reason()?;
     if has != give {
