@@ -117,12 +117,18 @@ impl Default for Rules {
 const MAX_PER_MS: i64 = 365 * 86_400_000;
 
 impl Rules {
+    /// The limit of a bucket: its replacement, or what its route has.
+    fn rate_of(&self, bucket: &Bucket) -> Rate {
+        let replaced = self.buckets.get(bucket.name).copied();
+        replaced.unwrap_or(Rate::fixed(bucket.limit, bucket.per_ms))
+    }
+
     /// Whether every window has a length and every bucket exists.
     ///
     /// # Errors
     /// What is wrong, for whoever set the rules.
     pub fn check(&self) -> Result<(), String> {
-        let known: BTreeSet<&str> = routes::buckets().collect();
+        let known: BTreeSet<&str> = routes::buckets().map(|(b, _)| b.name).collect();
         if let Some(unknown) = self
             .buckets
             .keys()
@@ -225,6 +231,17 @@ pub struct WindowInfo {
     pub resets_at_ms: i64,
 }
 
+/// A bucket as `/ctl/limits` shows it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BucketInfo {
+    #[serde(flatten)]
+    pub rate: Rate,
+    /// What answers call it.
+    pub hash: String,
+    /// Operations that take from it.
+    pub operations: Vec<&'static str>,
+}
+
 /// All counters.
 #[derive(Debug, Default)]
 pub struct Limits {
@@ -257,6 +274,21 @@ impl Limits {
 
     pub fn set_rules(&self, rules: Rules) {
         self.state().rules = rules;
+    }
+
+    /// Every bucket by its name, as it counts now.
+    pub fn buckets(&self) -> BTreeMap<&'static str, BucketInfo> {
+        let rules = self.rules();
+        let mut all: BTreeMap<&'static str, BucketInfo> = BTreeMap::new();
+        for (bucket, operation) in routes::buckets() {
+            let info = all.entry(bucket.name).or_insert_with(|| BucketInfo {
+                rate: rules.rate_of(&bucket),
+                hash: hash(bucket.name),
+                operations: Vec::new(),
+            });
+            info.operations.push(operation);
+        }
+        all
     }
 
     /// Forgets every count, not the rules.
@@ -315,13 +347,7 @@ impl Limits {
         if state.windows.len() > 50_000 {
             state.windows.retain(|_, w| w.is_live(now));
         }
-        let given = Rate::fixed(bucket.limit, bucket.per_ms);
-        let rate = state
-            .rules
-            .buckets
-            .get(bucket.name)
-            .copied()
-            .unwrap_or(given);
+        let rate = state.rules.rate_of(bucket);
         // Webhook id and token are one major parameter: all who know the address share its limit.
         let addressed = bucket.major == Major::Webhook && !major.ends_with('/');
         let caller = if addressed { "" } else { caller };

@@ -79,10 +79,28 @@ pub fn all() -> &'static [Route] {
     &TABLE
 }
 
-/// The names of all buckets; messages are deleted from one of three.
-pub(super) fn buckets() -> impl Iterator<Item = &'static str> {
-    let ages = ["delete_message_new", "delete_message_old"];
-    TABLE.iter().map(|route| route.bucket.name).chain(ages)
+const DELETE_MESSAGE: &str = "delete_message";
+/// Messages are deleted from one of three buckets by their age: up to which, its name and its limit.
+const DELETIONS: [(i64, &str, u32, i64); 3] = [
+    (10_000, "delete_message_new", 5, 1000),
+    (14 * 86_400_000, DELETE_MESSAGE, 3, 333),
+    (i64::MAX, "delete_message_old", 30, 4000),
+];
+
+/// All buckets, each with an operation that takes from it.
+pub(super) fn buckets() -> impl Iterator<Item = (Bucket, &'static str)> {
+    TABLE.iter().flat_map(|route| {
+        let deletions = (route.operation == DELETE_MESSAGE).then_some(DELETIONS);
+        let deletions = deletions.into_iter().flatten();
+        let by_age = deletions.map(|(_, name, limit, per_ms)| Bucket {
+            name,
+            limit,
+            per_ms,
+            ..route.bucket
+        });
+        let plain = (route.operation != DELETE_MESSAGE).then_some(route.bucket);
+        by_age.chain(plain).map(|bucket| (bucket, route.operation))
+    })
 }
 
 /// The route of a path below `/api/v10` with its decoded parameters; 404 or 405 otherwise.
@@ -133,21 +151,19 @@ pub fn bucket_of(route: &Route, params: &[(&'static str, String)], now: i64) -> 
             .map_or("", |(_, v)| v.as_str())
     };
     let mut bucket = route.bucket;
-    if route.operation == "delete_message" {
+    if route.operation == DELETE_MESSAGE {
         let age = get("message_id")
             .parse::<Id>()
             .map_or(0, |id| now - id.created().0);
-        let (name, limit, per_ms) = match age {
-            ..10_000 => ("delete_message_new", 5, 1000),
-            10_000..1_209_600_000 => ("delete_message", 3, 333),
-            _ => ("delete_message_old", 30, 4000),
-        };
-        bucket = Bucket {
-            name,
-            limit,
-            per_ms,
-            ..bucket
-        };
+        let found = DELETIONS.into_iter().find(|(up_to, ..)| age < *up_to);
+        if let Some((_, name, limit, per_ms)) = found {
+            bucket = Bucket {
+                name,
+                limit,
+                per_ms,
+                ..bucket
+            };
+        }
     }
     let major = match bucket.major {
         Major::None => String::new(),

@@ -326,7 +326,36 @@ fn routes_have_their_known_limits() {
             "10",
             "10.000",
         ),
+        (
+            Method::POST,
+            format!("/guilds/{GUILD}/channels"),
+            json!({"name": "c"}),
+            "50",
+            "10.000",
+        ),
+        (
+            Method::PATCH,
+            format!("/guilds/{GUILD}/roles/{role}"),
+            json!({"hoist": true}),
+            "10",
+            "1.000",
+        ),
+        (
+            Method::DELETE,
+            format!("/guilds/{GUILD}/roles/{role}"),
+            Value::Null,
+            "10",
+            "1.000",
+        ),
+        (Method::DELETE, member, Value::Null, "5", "1.000"),
     ];
+    let buckets = case.sandbox.limits.buckets();
+    assert_eq!(
+        buckets["create_guild_channel"].rate,
+        Rate::fixed(50, 10_000)
+    );
+    assert_eq!(buckets["delete_message_old"].operations, ["delete_message"]);
+    assert_eq!(buckets["guild_member_roles"].operations.len(), 2);
     for (method, path, body, limit, reset) in rows {
         let answer = case.bot(method.clone(), &path, body);
         assert!(answer.is_success(), "{method} {path}: {}", answer.json());

@@ -1,4 +1,4 @@
-//! Rate limits: those in use, and their rules.
+//! Rate limits: every bucket with its limit, those in use, and their rules.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,8 +9,10 @@ use super::{Answer, Body, Ctl, Failure};
 
 pub(super) async fn limits(State(control): Ctl) -> Json<Value> {
     let sandbox = &control.edge.sandbox;
-    let windows = sandbox.limits.windows(&sandbox.clock);
-    Json(json!({"rules": sandbox.limits.rules(), "windows": windows}))
+    let limits = &sandbox.limits;
+    let windows = limits.windows(&sandbox.clock);
+    let buckets = limits.buckets();
+    Json(json!({"rules": limits.rules(), "buckets": buckets, "windows": windows}))
 }
 
 pub(super) async fn set_limits(State(control): Ctl, Body(rules): Body<Rules>) -> Answer {

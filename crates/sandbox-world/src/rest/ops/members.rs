@@ -51,11 +51,14 @@ pub(super) fn routes(table: &mut Table) {
             update_mine,
         )
         .limit("update_guild_member", 10, 10_000);
-    table.delete(
-        "/guilds/{guild_id}/members/{user_id}",
-        "delete_guild_member",
-        kick,
-    );
+    // Unpublished; the same as bans.
+    table
+        .delete(
+            "/guilds/{guild_id}/members/{user_id}",
+            "delete_guild_member",
+            kick,
+        )
+        .limit("delete_guild_member", 5, 1000);
     table
         .put(
             "/guilds/{guild_id}/members/{user_id}/roles/{role_id}",
@@ -293,11 +296,7 @@ pub(super) fn check_given(
     Cx::refuse_if(role.linked, error::INVALID_ROLE)
 }
 
-fn check_role(
-    cx: &Cx<'_>,
-    guild: &Guild,
-    role: &crate::world::Role,
-) -> Result<(), ApiError> {
+fn check_role(cx: &Cx<'_>, guild: &Guild, role: &crate::world::Role) -> Result<(), ApiError> {
     if !perm::outranks_role(guild, cx.me(), role) {
         return Err(error::MISSING_PERMISSIONS.into());
     }

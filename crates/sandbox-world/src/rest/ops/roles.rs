@@ -30,16 +30,21 @@ pub(super) fn routes(table: &mut Table) {
         counts,
     );
     table.get("/guilds/{guild_id}/roles/{role_id}", "get_guild_role", get);
-    table.patch(
-        "/guilds/{guild_id}/roles/{role_id}",
-        "update_guild_role",
-        update,
-    );
-    table.delete(
-        "/guilds/{guild_id}/roles/{role_id}",
-        "delete_guild_role",
-        delete,
-    );
+    // Both unpublished.
+    table
+        .patch(
+            "/guilds/{guild_id}/roles/{role_id}",
+            "update_guild_role",
+            update,
+        )
+        .limit("update_guild_role", 10, 1000);
+    table
+        .delete(
+            "/guilds/{guild_id}/roles/{role_id}",
+            "delete_guild_role",
+            delete,
+        )
+        .limit("delete_guild_role", 10, 1000);
 }
 
 fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {

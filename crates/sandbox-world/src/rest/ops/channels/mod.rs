@@ -23,11 +23,14 @@ const KINDS: [i64; 7] = [0, 2, 4, 5, 13, 15, 16];
 
 pub(super) fn routes(table: &mut Table) {
     table.get("/guilds/{guild_id}/channels", "list_guild_channels", list);
-    table.post(
-        "/guilds/{guild_id}/channels",
-        "create_guild_channel",
-        create,
-    );
+    // Unpublished: what restores are planned with.
+    table
+        .post(
+            "/guilds/{guild_id}/channels",
+            "create_guild_channel",
+            create,
+        )
+        .limit("create_guild_channel", 50, 10_000);
     table.patch(
         "/guilds/{guild_id}/channels",
         "bulk_update_guild_channels",
