@@ -295,12 +295,18 @@ fn what_newcomers_are_shown_cannot_be_hidden() {
     };
     assert_eq!(code(&blind()), 350_003);
     let show = json!({"type": 0, "allow": perm::VIEW_CHANNEL.to_string()});
-    assert_eq!(case.user(small::OWNER, Method::PUT, &path, show).status, 204);
+    assert_eq!(
+        case.user(small::OWNER, Method::PUT, &path, show).status,
+        204
+    );
     assert_eq!(blind().status, 200);
     let gone = case.user(small::OWNER, Method::DELETE, &path, Value::Null);
     assert_eq!(code(&gone), 350_003, "then it is all that shows it");
     let mute = json!({"type": 0, "allow": perm::VIEW_CHANNEL.to_string(), "deny": perm::SEND_MESSAGES.to_string()});
-    assert_eq!(case.user(small::OWNER, Method::PUT, &path, mute).status, 204);
+    assert_eq!(
+        case.user(small::OWNER, Method::PUT, &path, mute).status,
+        204
+    );
     case.finish();
 }
 
@@ -397,4 +403,23 @@ fn a_window_without_uses_cannot_slide() {
         refused.starts_with("`hidden.prunes` cannot slide"),
         "{refused}"
     );
+}
+
+#[test]
+fn threads_are_renamed_as_seldom_as_channels() {
+    // discord-api-docs#2190
+    let case = Case::new();
+    let thread = case.channel("Trip planning");
+    let rename = |name: &str| {
+        let path = format!("/channels/{thread}");
+        case.bot(Method::PATCH, &path, json!({"name": name}))
+    };
+    assert_eq!(rename("one").status, 200);
+    assert_eq!(rename("two").status, 200);
+    let over = rename("three");
+    assert_eq!(over.status, 429);
+    assert_ne!(header(&over, "X-RateLimit-Remaining"), "0");
+    case.advance_ms(600_000);
+    assert_eq!(rename("three").status, 200);
+    case.finish();
 }

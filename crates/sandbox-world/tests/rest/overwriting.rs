@@ -249,3 +249,36 @@ fn pruning_asks_for_an_administrator_where_the_owner_says_so() {
     assert_eq!(admin.status, 200);
     case.finish();
 }
+
+// "Requires the MANAGE_CHANNELS permission": where the channel goes, a category or the guild itself.
+#[test]
+fn channels_are_made_and_freed_by_those_who_manage_where_they_go() {
+    let case = Case::unlimited();
+    let cellar = room(&case, "Cellar", json!({"type": 4}));
+    let inside = room(&case, "inside", json!({"parent_id": cellar}));
+    let own = |allow, deny| Overwrite {
+        id: APPLICATION,
+        member: true,
+        allow,
+        deny,
+    };
+    put(&case, inside, own(perm::MANAGE_CHANNELS, 0));
+    put(&case, cellar, own(0, perm::MANAGE_CHANNELS));
+    let channels = format!("/guilds/{GUILD}/channels");
+    let made = case.bot(
+        Method::POST,
+        &channels,
+        json!({"name": "x", "parent_id": cellar}),
+    );
+    assert_eq!((made.status, code(&made)), (403, 50013));
+    case.sandbox.with_world(|w| {
+        let roles = w.guilds.get_mut(&GUILD).unwrap().roles.values_mut();
+        roles.for_each(|r| r.permissions &= !perm::MANAGE_CHANNELS);
+    });
+    let path = format!("/channels/{inside}");
+    let edit = |body: serde_json::Value| case.bot(Method::PATCH, &path, body);
+    assert_eq!(edit(json!({"nsfw": true})).status, 200, "it may here");
+    let freed = edit(json!({"parent_id": null}));
+    assert_eq!((freed.status, code(&freed)), (403, 50013));
+    case.finish();
+}

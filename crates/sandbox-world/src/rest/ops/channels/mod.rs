@@ -215,7 +215,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     if let Some(parent) = parent {
         check_parent(cx, id, Id(0), parent)?;
-        Cx::refuse_if(!cx.world.sees(parent, me), error::MISSING_ACCESS)?;
+        check_destination(cx, parent)?;
         channel.parent_id = Some(parent);
         if given.is_none() {
             channel.overwrites = cx
@@ -291,6 +291,10 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
             check_parent(cx, guild, before.id, parent)?;
             check_destination(cx, parent)?;
         }
+        if parent.is_none() && before.parent_id.is_some() {
+            // Out of every category is where the guild's own permissions count.
+            cx.require(guild, perm::MANAGE_CHANNELS)?;
+        }
         if parent != before.parent_id {
             // A position that is sent along with another parent has no effect.
             channel.position = before.position;
@@ -325,8 +329,8 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     Reply::ok(cx.world.channel_json(&after))
 }
 
-/// Names and topics may change twice in ten minutes, whatever the headers say.
-fn hidden_limit(cx: &Cx<'_>, before: &Channel, after: &Channel) -> Result<(), ApiError> {
+/// Names and topics may change twice in ten minutes, those of threads too, whatever the headers say.
+pub(super) fn hidden_limit(cx: &Cx<'_>, before: &Channel, after: &Channel) -> Result<(), ApiError> {
     let rate = cx.limits.beside().channel_edits;
     let (key, now) = (before.id.to_string(), cx.steady_ms());
     if before.name != after.name {

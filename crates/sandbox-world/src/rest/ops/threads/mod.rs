@@ -6,7 +6,7 @@ mod start;
 use serde_json::{Value, json};
 
 use super::Table;
-use super::guilds;
+use super::{channels, guilds};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
@@ -310,6 +310,7 @@ pub(super) fn update(cx: &mut Cx<'_>, before: Channel) -> Result<Reply, ApiError
         }
         may_pin(cx, parent, &before, &channel)?;
     }
+    channels::hidden_limit(cx, &before, &channel)?;
     if archived_after != state.archived {
         thread.archived = archived_after;
         thread.archived_at = if archived_after {
