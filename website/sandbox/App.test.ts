@@ -34,6 +34,7 @@ class Recorded {
       this.asked.push([url.pathname, JSON.parse(String(init.body)) as Body]);
       const taken = { interaction_id: '1', ack_ms: 1, messages: [], ...this.interacted };
       const results = { results: [this.acted] };
+      for (const [end, gone] of this.held) if (url.pathname.endsWith(end)) await gone;
       return Response.json(url.pathname.endsWith('/interact') ? taken : results);
     }
     const hits = (end: string) => url.pathname.endsWith(end);
@@ -391,6 +392,66 @@ describe('the page', () => {
     await shown(recorded);
     await fireEvent.click(within(await log()).getByRole('button', { name: 'Press' }));
     expect(await screen.findByText('The application did not respond')).toBeTruthy();
+  });
+
+  it('opens no form for whoever was chosen while the answer was on its way', async () => {
+    const recorded = new Recorded();
+    const field = { type: 4, custom_id: 'why', label: 'Why?', style: 1 };
+    recorded.interacted = { modal: { title: 'A form', custom_id: 'form', components: [{ type: 1, components: [field] }] } };
+    const session = new Session(new Control(recorded.fetch));
+    render(App, { session });
+    await log();
+    const press = () => session.interact({ kind: 'button', custom_id: 'a', message_id: '1' }, 'Press');
+    const go = recorded.hold('/interact');
+    const pressed = press();
+    await session.openChannel(elsewhere(session));
+    go();
+    expect(await pressed).toBe(true);
+    expect(session.modal).toBeUndefined();
+    expect(await press()).toBe(true);
+    expect(session.modal).toBeDefined();
+  });
+
+  it('waits until the last of several presses is answered', async () => {
+    const recorded = new Recorded();
+    const session = new Session(new Control(recorded.fetch));
+    render(App, { session });
+    await log();
+    const press = (what: string) => session.interact({ kind: 'button', custom_id: 'a', message_id: '1' }, what);
+    const first = recorded.hold('/interact');
+    const one = press('one');
+    await waitFor(() => expect(recorded.asked).toHaveLength(1));
+    const second = recorded.hold('/interact');
+    const two = press('two');
+    expect(session.waiting).toBe('two');
+    first();
+    await one;
+    expect(session.waiting).toBe('two');
+    second();
+    await two;
+    expect(session.waiting).toBe('');
+  });
+
+  it('says that lists could not be read again, and shows what is known of them', async () => {
+    const recorded = new Recorded();
+    recorded.bans = { total: 1, bans: [{ user: answers.members.members[0]!.user, reason: 'spam' }] };
+    const session = new Session(new Control(recorded.fetch));
+    render(App, { session });
+    await log();
+    const unreachable = 'The sandbox cannot be reached.';
+    recorded.lost.add('/members');
+    await session.again('members');
+    const members = within(screen.getByRole('list', { name: 'Members' }));
+    expect(await members.findByText(unreachable)).toBeTruthy();
+    expect(members.getByText('Olivia')).toBeTruthy();
+    recorded.lost.delete('/members');
+    await fireEvent.click(screen.getByRole('button', { name: 'Bans' }));
+    const bans = within(await screen.findByRole('list', { name: 'Bans' }));
+    await bans.findByText('spam');
+    recorded.lost.add('/bans');
+    await session.again('members');
+    expect(await bans.findByText(unreachable)).toBeTruthy();
+    expect(bans.getByText('spam')).toBeTruthy();
   });
 
   it('never reads text of others as markup', async () => {

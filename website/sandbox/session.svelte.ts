@@ -75,8 +75,8 @@ export class Session {
   isDeserted = $state(false);
   /** Why nothing is live at the moment. */
   trouble = $state<string | null>(null);
-  /** Set while an interaction waits for its answer. */
-  waiting = $state('');
+  /** Interactions that wait for their answers, in their order. */
+  #pressed = $state.raw<{ what: string }[]>([]);
 
   #clockReadAt = 0;
   #stale = new Set<Part>();
@@ -569,14 +569,23 @@ export class Session {
   isMine = (message: Message): boolean =>
     message.author.id === this.user?.id && (message.type === 0 || message.type === 19);
 
+  /** The last interaction that still waits for its answer. */
+  get waiting(): string {
+    return this.#pressed.at(-1)?.what ?? '';
+  }
+
   /** Starts an interaction and shows what comes of it; whether it was taken. */
   async interact(wish: Omit<Interact, 'channel_id' | 'guild_id'>, what: string): Promise<boolean> {
+    const place = { guild: this.guild?.id, user: this.user?.id, channel: this.channel?.id };
+    const press = { what };
     const seen = await this.attempt(async () => {
-      this.waiting = what;
+      this.#pressed = [...this.#pressed, press];
       return await this.#interaction(wish);
     });
-    this.waiting = '';
+    this.#pressed = this.#pressed.filter((other) => other !== press);
     if (!seen) return false;
+    // What came late is nothing to whoever, or wherever, was chosen meanwhile.
+    if (!this.#still(place)) return true;
     if (seen.error) this.notice = seen.error;
     if (seen.modal) this.modal = { spec: seen.modal, message: wish.message_id };
     return true;
