@@ -2,7 +2,9 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use http::StatusCode;
+use http::{Method, StatusCode};
+use serde_json::Value;
+use splashtail_sandbox_world::rest::Request;
 
 use super::types::{Consent, Consented};
 use super::{Answer, Body, Ctl, Failure, id, known_user};
@@ -15,7 +17,8 @@ pub(super) async fn consent(
     Body(consent): Body<Consent>,
 ) -> Answer<Consented> {
     let edge = &control.edge;
-    let _turn = edge.turn().await;
+    // It begins in the world that was asked for; what a fault makes slow holds none up.
+    drop(edge.turn().await);
     let user = known_user(edge, &user)?;
     edge.set_visitor(user);
     let Some((_, query)) = consent.authorize_url.split_once('?') else {
@@ -33,15 +36,22 @@ pub(super) async fn consent(
         allow: consent.allow,
         guild,
     };
-    let location = edge
-        .sandbox
-        .with_world(|world| oauth::answer(world, &edge.grants, query, decision))
-        .map_err(|error| {
+    // What the browser sends when the button is pressed.
+    let request = Request::act(Method::POST, "/oauth2/authorize", &Value::Null);
+    let decide = || {
+        let sandbox = &edge.sandbox;
+        sandbox.with_world(|world| oauth::answer(world, &edge.grants, query, decision))
+    };
+    let location = match edge.click_as(user, &request, decide).await {
+        Some(Ok(decided)) => decided.map_err(|error| {
             Failure::new(
                 StatusCode::BAD_REQUEST,
                 "consent_refused",
                 error.to_string(),
             )
-        })?;
+        })?,
+        Some(Err(answer)) => return Err(Failure::struck(&answer)),
+        None => return Err(Failure::unheard()),
+    };
     Ok(Json(Consented { location }))
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use splashtail_sandbox_world::Sandbox;
+use splashtail_sandbox_world::rest::Request;
 use splashtail_sandbox_world::world::permissions::VIEW_CHANNEL;
 use splashtail_sandbox_world::world::{Id, InteractionError, Message, NewInteraction, World};
 use tokio::time::Instant;
@@ -15,6 +16,8 @@ use super::commands::{self, Filled, Resolved};
 use super::types::{Interact, InteractKind, Interacted};
 use super::{Answer, Body, Ctl, Failure, id, known_user};
 
+/// What a client shows when nothing came in time.
+const NO_RESPONSE: &str = "The application did not respond";
 /// A deferred response that is not there yet.
 const LOADING: u64 = 1 << 7;
 
@@ -52,7 +55,7 @@ pub(super) async fn interact(
             "custom_id": wish.custom_id, "channel_id": channel}),
     );
     let sandbox = &edge.sandbox;
-    let interaction = sandbox.with_world(|world| {
+    let start = |world: &mut World| {
         let visible = world.permissions_in(channel, user) & VIEW_CHANNEL != 0;
         let place = world.guild_of(channel);
         if !visible || (guild.is_some() && place != guild) {
@@ -60,14 +63,44 @@ pub(super) async fn interact(
         }
         let new = build(world, (place, channel, user), &wish)?;
         Ok(world.start_interaction(new))
-    })?;
+    };
+    // What the client sends. Of what it started it hears over the gateway, also when its answer is lost.
+    let request = Request::act(Method::POST, "/interactions", &Value::Null);
+    let mut started = None;
+    let click = edge.click_as(user, &request, || {
+        started = Some(sandbox.with_world(start));
+    });
+    let told = tokio::select! {
+        told = tokio::time::timeout(Duration::from_millis(wish.wait_ms), click) => told,
+        () = control.shutdown.cancelled() => return Err(stopping()),
+    };
+    if let Ok(Some(Err(answer))) = told {
+        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let error = Some(format!("The request was answered with {status}"));
+        return Ok(Json(Interacted {
+            error,
+            ..Interacted::default()
+        }));
+    }
+    let Some(interaction) = started.transpose()? else {
+        return Ok(Json(Interacted {
+            error: Some(NO_RESPONSE.to_owned()),
+            ..Interacted::default()
+        }));
+    };
     let seen = tokio::select! {
         seen = watch(sandbox, interaction, user, Duration::from_millis(wish.wait_ms)) => seen,
-        () = control.shutdown.cancelled() => {
-            return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the sandbox stops"));
-        }
+        () = control.shutdown.cancelled() => return Err(stopping()),
     };
     Ok(Json(seen))
+}
+
+fn stopping() -> Failure {
+    Failure::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "stopping",
+        "the sandbox stops",
+    )
 }
 
 type Place = (Option<Id>, Id, Id);
@@ -380,7 +413,7 @@ async fn watch(sandbox: &Sandbox, interaction: Id, user: Id, wait: Duration) -> 
         }
     }
     if seen.ack_ms.is_none() {
-        seen.error = Some("The application did not respond".to_owned());
+        seen.error = Some(NO_RESPONSE.to_owned());
     }
     seen
 }

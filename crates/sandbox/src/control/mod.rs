@@ -37,6 +37,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::{Value, json};
 use splashtail_sandbox_world::journal::Record;
+use splashtail_sandbox_world::rest::Response as Answered;
 use splashtail_sandbox_world::world::Id;
 use tokio_util::sync::CancellationToken;
 
@@ -93,6 +94,19 @@ impl Failure {
             "not_found",
             format!("there is no {what} {id}"),
         )
+    }
+
+    /// A fault answered what a person sent.
+    pub(crate) fn struck(answer: &Answered) -> Self {
+        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let message = format!("a fault answered with {status}");
+        Self::new(status, "struck", message).with(answer.json())
+    }
+
+    /// A fault kept back what a person would have been told.
+    pub(crate) fn unheard() -> Self {
+        let message = "a fault kept the answer back; what was asked for may have happened";
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "no_answer", message)
     }
 
     pub(crate) fn with(mut self, context: Value) -> Self {

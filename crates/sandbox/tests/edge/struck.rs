@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use splashtail_sandbox::control::client::ControlClient;
-use splashtail_sandbox::control::types::{Act, ActKind, Damage, DrillEnd, DrillKind, NewDrill};
+use splashtail_sandbox::control::client::{ControlClient, ControlError};
+use splashtail_sandbox::control::types::{
+    Act, ActKind, Consent, Damage, DrillEnd, DrillKind, NewDrill,
+};
 use splashtail_sandbox_world::seed::small;
 
 use crate::asking::{decide, raid};
@@ -405,4 +407,38 @@ async fn raiders_who_were_let_in_post_when_the_outage_is_over() {
     let refused = [("429".to_owned(), 1), ("503".to_owned(), 1)];
     assert_eq!(report.refused, refused.into());
     assert_eq!((report.planned, report.attempted), (4, 4));
+}
+
+#[tokio::test]
+async fn faults_strike_interactions_and_consents_of_people() {
+    let (b, ctl) = frozen().await;
+    let owner = small::OWNER.to_string();
+    for route in ["/interactions", "/oauth2/authorize"] {
+        let down = json!({"match": {"route": route, "token": owner}, "times": 1,
+            "action": {"type": "status", "status": 503}});
+        fault(&ctl, down).await;
+    }
+    let wish = json!({"kind": "slash", "guild_id": small::GUILDS[0], "name": "none",
+        "channel_id": b.channel().await, "wait_ms": 0});
+    let wish = serde_json::from_value(wish).unwrap();
+    let seen = ctl.interact(&owner, &wish).await.unwrap();
+    let error = seen.error.unwrap();
+    assert_eq!(
+        error,
+        "The request was answered with 503 Service Unavailable"
+    );
+    // What is not struck gets as far as ever.
+    assert!(
+        ctl.interact(&owner, &wish).await.is_err(),
+        "no such command"
+    );
+    let consent = Consent {
+        authorize_url: format!("{}oauth2/authorize?client_id=1", b.running.rest),
+        allow: true,
+        guild_id: None,
+    };
+    let refused = ctl.consent(&owner, &consent).await.unwrap_err();
+    assert!(matches!(refused, ControlError::Refused { status: 503, .. }));
+    let refused = ctl.consent(&owner, &consent).await.unwrap_err();
+    assert!(matches!(refused, ControlError::Refused { status: 400, .. }));
 }

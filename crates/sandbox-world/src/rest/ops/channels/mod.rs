@@ -5,7 +5,7 @@ mod order;
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Table;
 use super::{guilds, onboarding, overwrites, threads};
