@@ -108,7 +108,7 @@ enum CtlCommand {
         #[arg(long)]
         follow: bool,
     },
-    /// Rate limits: their rules, and those in use
+    /// Rate limits: every bucket with its limit, their rules, and those in use
     Limits {
         /// Replace the rules; those left out get their default: `{"enabled": false}`,
         /// `{"buckets": {"create_message": {"limit": 1, "per_ms": 60000}}}`. With `"sliding": true` uses
