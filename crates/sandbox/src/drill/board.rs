@@ -93,7 +93,11 @@ impl Drills {
     /// Reports, newest first.
     pub fn list(&self, sandbox: &Sandbox) -> Vec<DrillReport> {
         let drills: Vec<Arc<Drill>> = self.kept().drills.iter().rev().cloned().collect();
-        drills.iter().map(|d| d.report(sandbox)).collect()
+        let brief = |drill: &Arc<Drill>| DrillReport {
+            deeds: Vec::new(),
+            ..drill.report(sandbox)
+        };
+        drills.iter().map(brief).collect()
     }
 
     pub(super) fn get(&self, id: u64) -> Option<Arc<Drill>> {

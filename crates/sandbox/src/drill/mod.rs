@@ -10,6 +10,7 @@ mod act;
 mod board;
 mod cast;
 mod cycle;
+mod deeds;
 mod innocents;
 mod notices;
 mod observe;

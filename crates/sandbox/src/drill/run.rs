@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::act::{Step, Who};
 use super::cast::Stage;
+use super::deeds::Deeds;
 use super::notices::Notices;
 use super::observe::{Observer, Sight};
 use super::perform::{Attempt, perform};
@@ -33,6 +34,7 @@ struct Course {
     script: Script,
     spoils: Spoils,
     tally: Tally,
+    deeds: Deeds,
     observer: Observer,
     state: DrillState,
     notices: Notices,
@@ -78,6 +80,7 @@ impl Drill {
             script: Script::new(kind, &settings, seed, id),
             spoils: Spoils::default(),
             tally: Tally::new(start_ms),
+            deeds: Deeds::default(),
             observer: Observer::new(sandbox, &stage, start_ms),
             state: DrillState::Attacking,
             notices: Notices::after(settings.noticed_after),
@@ -204,6 +207,7 @@ impl Drill {
             script,
             spoils,
             tally,
+            deeds,
             state,
             observer,
             ..
@@ -213,6 +217,8 @@ impl Drill {
                 .innocents
                 .report(world, stage.guild, &stage.known, spoils)
         });
+        let deeds = sandbox
+            .with_world(|world| deeds.report(world, stage.guild, stage.since, spoils, tally));
         let now = sandbox.clock.steady_ms();
         let (attackers, undone, passed) = sandbox.with_world(|world| {
             if world.guilds.contains_key(&stage.guild) {
@@ -256,6 +262,7 @@ impl Drill {
             defended: tally.defended.clone(),
             remains: tally.achieved.iter().filter_map(left).collect(),
             acts: tally.acts(&undone),
+            deeds,
             innocents,
             undone,
             times,
@@ -340,6 +347,7 @@ impl Course {
             }
             None => (self.script.step(stage, spoils, gone, inside)?, None),
         };
+        let traces = spoils.traces.len();
         let performed = match perform(sandbox, stage, spoils, &step, struck) {
             Attempt::Made(performed) => performed,
             Attempt::Sent(struck) => {
@@ -362,8 +370,12 @@ impl Course {
         if let (Outcome::Refused(refusal), true) = (&performed.outcome, performed.heard) {
             self.script.refused(&step, due, refusal);
         }
-        let kind = step.act.kind();
-        self.tally.act(sandbox.clock.steady_ms(), kind, &performed);
+        let (kind, user) = (step.act.kind(), step.who.user(&self.stage));
+        let now_ms = sandbox.clock.steady_ms();
+        self.tally.act(now_ms, kind, &performed);
+        let at_ms = self.tally.since_start(now_ms);
+        let taken = (&self.spoils, traces);
+        self.deeds.note(at_ms, &step, user, &performed, taken);
         self.notices
             .look(sandbox, self.stage.guild, &self.tally.achieved);
         None

@@ -1,6 +1,6 @@
 //! Counts of a drill and its timeline.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use splashtail_sandbox_world::rest::error::ApiError;
 
@@ -10,6 +10,8 @@ use super::wire_name;
 
 /// Entries of a timeline; a longer one is drawn in coarser steps.
 const MAX_BEATS: usize = 600;
+/// Moments of the defence that are remembered.
+const MAX_DEFENCES: usize = 10_000;
 
 /// What came of one act, whether or not its actor was told.
 #[derive(Debug, PartialEq)]
@@ -84,6 +86,8 @@ pub(super) struct Tally {
     kinds: BTreeMap<ActKind, Kind>,
     step_ms: i64,
     beats: BTreeMap<(i64, Side, String), u64>,
+    /// Moments of the defence, the first ones.
+    defences: BTreeSet<i64>,
 }
 
 impl Tally {
@@ -100,7 +104,12 @@ impl Tally {
             kinds: BTreeMap::new(),
             step_ms: 1000,
             beats: BTreeMap::new(),
+            defences: BTreeSet::new(),
         }
+    }
+
+    pub fn since_start(&self, now_ms: i64) -> i64 {
+        (now_ms - self.start_ms).max(0)
     }
 
     /// Notes an act of this kind that was done at `now_ms`.
@@ -115,7 +124,7 @@ impl Tally {
             ..
         }: &Performed,
     ) {
-        let at = (now_ms - self.start_ms).max(0);
+        let at = self.since_start(now_ms);
         if let Some(damage) = beside {
             self.gain(now_ms, *damage, 1);
         }
@@ -150,7 +159,7 @@ impl Tally {
 
     /// Notes damage that no act of the attackers brought at once, or that was not what it was for.
     pub fn gain(&mut self, now_ms: i64, damage: Damage, count: u64) {
-        let at = (now_ms - self.start_ms).max(0);
+        let at = self.since_start(now_ms);
         *self.achieved.entry(damage).or_default() += count;
         self.beat(at, Side::Attack, wire_name(&damage), count);
     }
@@ -160,11 +169,14 @@ impl Tally {
         if count == 0 {
             return;
         }
-        let at = (now_ms - self.start_ms).max(0);
+        let at = self.since_start(now_ms);
         // Not always learned of in the order in which it happened.
         let times = &mut self.times;
         times.first_defence_ms = Some(times.first_defence_ms.map_or(at, |t| t.min(at)));
         times.last_defence_ms = Some(times.last_defence_ms.map_or(at, |t| t.max(at)));
+        if self.defences.len() < MAX_DEFENCES {
+            self.defences.insert(at);
+        }
         for kind in self.kinds.values_mut() {
             if kind.first_success_ms.is_some_and(|first| first <= at) {
                 let first = kind.first_defence_ms.map_or(at, |t| t.min(at));
@@ -173,6 +185,11 @@ impl Tally {
         }
         *self.defended.entry(defence).or_default() += count;
         self.beat(at, Side::Defence, wire_name(&defence), count);
+    }
+
+    /// When the first defence came at or after a moment, both since the first act.
+    pub fn defence_after(&self, at_ms: i64) -> Option<i64> {
+        self.defences.range(at_ms..).next().copied()
     }
 
     fn beat(&mut self, at: i64, side: Side, what: String, count: u64) {

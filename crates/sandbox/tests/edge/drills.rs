@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use splashtail_sandbox::control::client::{ControlClient, ControlError};
 use splashtail_sandbox::control::types::{
-    Act, Damage, Defence, DrillEnd, DrillKind, DrillReport, DrillState, LoadWorld, NewDrill, Side,
+    Act, ActKind, Damage, Defence, DrillEnd, DrillKind, DrillReport, DrillState, LoadWorld,
+    NewDrill, Side,
 };
 use splashtail_sandbox_world::seed::small;
 
@@ -270,6 +271,18 @@ async fn the_report_says_when_the_defender_struck() {
         (Some(300), Some(300))
     );
     assert_eq!((report.attackers.in_guild, report.attackers.active), (0, 0));
+    let deeds: Vec<_> = report
+        .deeds
+        .iter()
+        .map(|d| (d.at_ms, d.act, d.refused.is_none(), d.first_defence_ms))
+        .collect();
+    assert_eq!(
+        deeds,
+        [
+            (0, ActKind::CreateChannel, true, Some(300)),
+            (200, ActKind::DeleteChannel, true, Some(300)),
+        ]
+    );
     let beats: Vec<_> = report
         .timeline
         .iter()
@@ -323,6 +336,16 @@ async fn webhooks_speak_on_after_their_maker_is_gone() {
         (Damage::WebhooksCreated, 1),
     ];
     assert_eq!(report.undone, undone.into());
+    let deeds = report.deeds.iter().filter(|d| d.undone > 0);
+    let deeds: Vec<ActKind> = deeds.map(|d| d.act).collect();
+    assert_eq!(
+        deeds,
+        [
+            ActKind::CreateChannel,
+            ActKind::CreateWebhook,
+            ActKind::WebhookPost
+        ]
+    );
     assert_eq!(report.defended[&Defence::MessagesDeleted], 1);
 }
 

@@ -7,6 +7,6 @@ mod report;
 pub use acts::ActKind;
 pub use order::{DrillKind, DrillSettings, NewDrill, Pace, RaidManner, RaidStyle};
 pub use report::{
-    ActReport, Attackers, Beat, Damage, Defence, DrillEnd, DrillReport, DrillStarted, DrillState,
-    DrillTimes, Innocents, Side,
+    ActReport, Attackers, Beat, Damage, DeedReport, Defence, DrillEnd, DrillReport, DrillStarted,
+    DrillState, DrillTimes, Innocents, Side,
 };

@@ -141,6 +141,25 @@ pub struct ActReport {
     pub first_defence_ms: Option<i64>,
 }
 
+/// What became of one act.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeedReport {
+    /// Since the first act.
+    pub at_ms: i64,
+    pub act: ActKind,
+    pub user_id: Option<String>,
+    /// Why it had no effect, as in `refused` of the report; absent when it succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    pub damage: Option<Damage>,
+    /// In units of `damage`.
+    pub achieved: u64,
+    /// How much of it is mended.
+    pub undone: u64,
+    /// The first deed of defence after it.
+    pub first_defence_ms: Option<i64>,
+}
+
 /// What the defence did to people who had nothing to do with the attack.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Innocents {
@@ -224,6 +243,9 @@ pub struct DrillReport {
     /// By kind of act, those that were tried.
     #[serde(default)]
     pub acts: Vec<ActReport>,
+    /// The first 500 acts one by one; left out of lists of reports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deeds: Vec<DeedReport>,
     #[serde(default)]
     pub innocents: Innocents,
     pub times: DrillTimes,
