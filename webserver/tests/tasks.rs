@@ -378,3 +378,50 @@ async fn the_jobservers_refusal_passes_through_and_its_faults_do_not() {
         test.stop().await;
     }
 }
+
+#[tokio::test]
+async fn other_bots_learn_the_new_ids() {
+    let test = TestServer::start().await;
+    let report = json!({"kind": "restore_report", "ids": {
+        "role": {"11": "110", "12": "120", "13": "13"}, "message": {"31": "310"}}});
+    let report = report.to_string();
+    let owner = server(GUILD);
+    let restore = test
+        .finished_task(owner, "antiraid-restore-report.json", report.as_bytes())
+        .await;
+    let backup = test.finished_task(owner, "a.iblfile", b"no report").await;
+    let token = test.token(owner).await;
+    let ask = async |task, query: &str| {
+        let path = format!("/entities/{GUILD}/tasks/{task}/ids{query}");
+        test.request(&path)
+            .header("authorization", &token)
+            .send()
+            .await
+            .unwrap()
+    };
+    let first: Value = ask(restore, "?limit=2").await.json().await.unwrap();
+    let role = |old: &str, new: &str| json!({"kind": "role", "old": old, "new": new});
+    let message = json!({"kind": "message", "old": "31", "new": "310"});
+    assert_eq!(
+        first,
+        json!({"ids": [message, role("11", "110")], "next": "role:11"})
+    );
+    let rest: Value = ask(restore, "?after=role:11").await.json().await.unwrap();
+    assert_eq!(rest, json!({"ids": [role("12", "120")]}));
+    let of_kind: Value = ask(restore, "?kind=message").await.json().await.unwrap();
+    assert_eq!(of_kind["ids"].as_array().unwrap().len(), 1);
+    for (task, query, status) in [
+        (restore, "?limit=0", 400),
+        (restore, "?limit=1001", 400),
+        (restore, "?after=role", 400),
+        (backup, "", 404),
+        (test.task(owner).await, "", 404),
+    ] {
+        assert_eq!(ask(task, query).await.status(), status, "{query}");
+    }
+    let stranger = test.token(server(OTHER_GUILD)).await;
+    let path = format!("/entities/{OTHER_GUILD}/tasks/{restore}/ids");
+    let foreign = test.request(&path).header("authorization", &stranger);
+    assert_eq!(foreign.send().await.unwrap().status(), 404);
+    test.stop().await;
+}

@@ -193,6 +193,60 @@ pub struct TaskCreateResponse {
     pub task_info: TaskInfo,
 }
 
+/// One object that a restore made again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RenewedId {
+    /// `role`, `channel`, `thread`, `message`, `emoji` and so on.
+    #[schema(example = "role")]
+    pub kind: String,
+    /// As in the backup.
+    #[schema(example = "1100000000000000101")]
+    pub old: String,
+    #[schema(example = "1300000000000000202")]
+    pub new: String,
+}
+
+/// A page of them, by kind and old id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RenewedIds {
+    pub ids: Vec<RenewedId>,
+    /// Give it as `after` for the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "role:1100000000000000101")]
+    pub next: Option<String>,
+}
+
+impl RenewedId {
+    /// All that a report names, by kind and old id; `None` when it is no report of such a job. What kept its
+    /// id is not among them.
+    ///
+    /// # Errors
+    /// It is not JSON.
+    pub fn all_of(report: &[u8]) -> serde_json::Result<Option<Vec<Self>>> {
+        #[derive(Deserialize)]
+        struct Report {
+            ids: Option<BTreeMap<String, BTreeMap<String, Value>>>,
+        }
+        let Some(ids) = serde_json::from_slice::<Report>(report)?.ids else {
+            return Ok(None);
+        };
+        let mut all = Vec::new();
+        for (kind, of_kind) in ids {
+            let pairs = of_kind
+                .iter()
+                .filter_map(|(old, new)| Some((old, new.as_str()?)));
+            let mut changed: Vec<(&String, &str)> = pairs.filter(|(old, new)| old != new).collect();
+            changed.sort_by_key(|(old, _)| (old.len(), *old));
+            all.extend(changed.into_iter().map(|(old, new)| Self {
+                kind: kind.clone(),
+                old: old.clone(),
+                new: new.to_owned(),
+            }));
+        }
+        Ok(Some(all))
+    }
+}
+
 /// How many tasks are in each state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobsSummary {

@@ -67,6 +67,13 @@ enum LocalCommand {
     List,
     /// End a job that was interrupted, for good
     Cancel { id: TaskId },
+    /// Say which new id is which old one's, after a restore
+    Ids {
+        id: TaskId,
+        /// Only of this kind: role, channel, thread, message, emoji and so on.
+        #[arg(long)]
+        kind: Option<String>,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -115,6 +122,7 @@ pub async fn run(args: LocalArgs) -> ExitCode {
         LocalCommand::Kinds => kinds(&place),
         LocalCommand::List => run::list(&place).await,
         LocalCommand::Cancel { id } => run::cancel(&place, id).await,
+        LocalCommand::Ids { id, kind } => run::ids(&place, id, kind.as_deref()).await,
         LocalCommand::Run(args) => run::begin(&place, args).await,
         LocalCommand::Resume {
             id,

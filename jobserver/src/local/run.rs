@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use serde_json::{Value, json};
 use splashtail_api_types::job_kinds::JobKind;
+use splashtail_api_types::tasks::RenewedId;
 use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_core::password;
 use splashtail_jobs::{CreateRequest, Engine, EngineError, Owner, PrepareError, TaskState};
@@ -162,6 +163,30 @@ pub async fn cancel(place: &Place, id: TaskId) -> anyhow::Result<ExitCode> {
     } else {
         "It had ended already."
     });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a job made again, one object a line.
+pub async fn ids(place: &Place, id: TaskId, kind: Option<&str>) -> anyhow::Result<ExitCode> {
+    use std::io::Write as _;
+    let site = Site::existing(&place.data_dir).await?;
+    let row = find(&site, id).await?;
+    let none = || refused(anyhow!("job {id} has left no list of new ids"));
+    let report = row.output.filter(|left| left.filename.ends_with(".json"));
+    let report = report.ok_or_else(none)?;
+    let report = site
+        .objects
+        .get(&format!("tasks/{id}/{}", report.filename))
+        .await?;
+    let all = RenewedId::all_of(&report)?.ok_or_else(none)?;
+    let mut out = std::io::stdout();
+    let wanted = |one: &&RenewedId| kind.is_none_or(|kind| one.kind == kind);
+    for one in all.iter().filter(wanted) {
+        match place.json {
+            true => writeln!(out, "{}", serde_json::to_string(one)?)?,
+            false => writeln!(out, "{}\t{}\t{}", one.kind, one.old, one.new)?,
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -21,6 +21,7 @@ pub mod members;
 pub mod mewld;
 pub mod output;
 pub mod people;
+pub mod renewed_ids;
 pub mod sessions;
 pub mod summary;
 pub mod tasks;
@@ -73,6 +74,11 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(routes!(tasks::get_task))
         .routes(limit(routes!(tasks::create_task), CREATE_TASK))
         .routes(routes!(tasks::cancel_task))
+        .routes(routes!(renewed_ids::list_renewed_ids))
+        .routes(limit(
+            routes!(renewed_ids::list_guild_renewed_ids),
+            GUILD_JOBS,
+        ))
         .routes(limit(routes!(guild_jobs::list_guild_jobs), GUILD_JOBS))
         .routes(limit(routes!(guild_jobs::get_guild_job), GUILD_JOBS))
         .routes(limit(routes!(guild_jobs::cancel_guild_job), CANCEL_JOB))

@@ -367,12 +367,20 @@ pub(super) fn refuse_caller_field(fields: &Map<String, Value>) -> Result<(), Api
 /// # Errors
 /// None, or more than a page may have.
 pub(super) fn page_limit(asked: Option<u32>, default: u32) -> Result<u32, ApiError> {
+    limit_of(asked, default, MAX_PAGE)
+}
+
+/// The same of a page that may have `most`.
+///
+/// # Errors
+/// As of [`page_limit`].
+pub(super) fn limit_of(asked: Option<u32>, default: u32, most: u32) -> Result<u32, ApiError> {
     let limit = asked.unwrap_or(default);
-    if !(1..=MAX_PAGE).contains(&limit) {
+    if !(1..=most).contains(&limit) {
         return Err(ApiError::Invalid {
             code: Code::InvalidQuery,
-            message: format!("`limit` is at least 1 and at most {MAX_PAGE}"),
-            context: Some(("limit", format!("{limit} is out of range [1..{MAX_PAGE}]"))),
+            message: format!("`limit` is at least 1 and at most {most}"),
+            context: Some(("limit", format!("{limit} is out of range [1..{most}]"))),
         });
     }
     Ok(limit)
