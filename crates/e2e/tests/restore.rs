@@ -310,3 +310,70 @@ async fn on_postgresql_redis_and_an_s3_compatible_server() {
     let engines = Engines::production(dir.path()).await.unwrap();
     story(engines, dir).await;
 }
+
+/// The message in the channel that shows a plan.
+async fn plan_in(platform: &Platform, channel: &str) -> StartedBackup {
+    let path = format!("/channels/{channel}/messages?limit=20");
+    let look = || async {
+        let messages = read(platform, &path).await;
+        let mut messages = messages.as_array().unwrap().iter();
+        let plan = messages.find(|message| message["embeds"][0]["title"] == "Restore: the plan");
+        plan.map(|plan| StartedBackup {
+            job_id: String::new(),
+            channel_id: channel.to_owned(),
+            message_id: plan["id"].as_str().unwrap().to_owned(),
+        })
+    };
+    eventually("the plan of the undo", look).await.unwrap()
+}
+
+/// What a restore deleted is there again, when somebody who may presses *Undo* and says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_is_undone_by_its_button() {
+    let dir = TempDir::new().unwrap();
+    let platform = Platform::start(dir, Engines::Embedded, &[]).await.unwrap();
+    let backup = backups::create(&platform, GUILD, ADMINISTRATOR, json!({}))
+        .await
+        .unwrap();
+    backups::finished(&platform, &backup).await.unwrap();
+    let roles = format!("/guilds/{GUILD}/roles");
+    act(
+        &platform,
+        "POST",
+        &roles,
+        json!({"name": "New since", "permissions": "0"}),
+    )
+    .await;
+    let is_there = async || {
+        let roles = read(&platform, &roles).await;
+        let mut roles = roles.as_array().unwrap().iter();
+        roles.any(|role| role["name"] == "New since")
+    };
+    let restored = restore(&platform, &json!({"backup_id": backup.job_id})).await;
+    let confirmed = backups::confirm(&platform, GUILD, OWNER, &restored).await;
+    confirmed.unwrap();
+    let text = ended(&platform, &restored).await;
+    assert!(text.contains("state: completed"), "{text}");
+    assert!(!is_there().await);
+
+    let (channel, message) = (&restored.channel_id, &restored.message_id);
+    let done = read(
+        &platform,
+        &format!("/channels/{channel}/messages/{message}"),
+    )
+    .await;
+    let refused = backups::press(&platform, GUILD, PLAIN_MEMBER, &done, "Undo").await;
+    let refused = json!(refused.unwrap().messages).to_string();
+    assert!(!refused.contains("looked at"), "{refused}");
+    let begun = backups::press(&platform, GUILD, OWNER, &done, "Undo").await;
+    let begun = json!(begun.unwrap().messages).to_string();
+    assert!(begun.contains("looked at"), "{begun}");
+    let undo = plan_in(&platform, channel).await;
+    let confirmed = backups::confirm(&platform, GUILD, OWNER, &undo).await;
+    confirmed.unwrap();
+    let text = ended(&platform, &undo).await;
+    assert!(text.contains("state: completed"), "{text}");
+    assert!(is_there().await, "{text}");
+    let survivors = platform.stop().await.unwrap();
+    assert!(survivors.is_empty(), "processes left behind: {survivors:?}");
+}

@@ -462,8 +462,11 @@ impl<'a> Run<'a> {
             ),
         };
         let mut extra = json!({"done": done, "of": of, "notRestored": not_restored.len()});
-        if safety.is_some() {
+        if let Some(safety) = safety {
             extra["undo"] = format!("restore task://{}", self.cx.id()).into();
+            if safety.encrypted {
+                extra["undoTakesPassword"] = true.into();
+            }
         }
         self.cx.log(level, message, extra).await;
         Ok(filename)

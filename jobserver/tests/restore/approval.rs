@@ -144,6 +144,9 @@ async fn a_locked_backup_needs_its_password() {
     let report = server.document(id).await;
     assert_eq!(state(&world).await, before);
     assert_eq!(report["safety_backup"]["encrypted"], true);
+    let log = server.log(id).await;
+    let told = log.iter().find(|entry| entry.extra.contains_key("undo"));
+    assert_eq!(told.unwrap().extra["undoTakesPassword"], true);
     let stored = server.stored().join(" ");
     assert!(!stored.contains("/work/"), "work files are gone: {stored}");
     // What the restore saved beforehand leads back.

@@ -1,17 +1,19 @@
 //! Before much is done: what a look says would be done, and somebody's word for it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use splashtail_core::ids::{ChannelId, TaskId};
+use splashtail_core::ids::{ChannelId, GuildId, TaskId, UserId};
 use splashtail_core::telemetry::Chain;
 use splashtail_discord::Upload;
-use splashtail_storage::TaskState;
+use splashtail_storage::{StorageError, TaskState};
 
 use super::board::{Board, BoardError};
 use super::follow::Ending;
 use super::{Jobs, Ran, ran};
 use crate::app::Context;
+use crate::catalogue::Language;
 use crate::error::BotError;
 use crate::ids;
 use crate::modules::guarded::{Ask, AskError, Desk};
@@ -35,6 +37,7 @@ pub(in crate::modules) trait Plan: Sync {
 /// A look that has ended well, and its message.
 pub(in crate::modules) struct Looked {
     pub task: TaskId,
+    guild: GuildId,
     board: Board,
 }
 
@@ -56,21 +59,53 @@ pub(in crate::modules) async fn look(
     kind: &str,
     data: Value,
 ) -> Result<Option<Looked>, BotError> {
+    let guild = ids::guild_of(cx)?;
     let Ran {
         task,
         board,
         ending,
     } = ran(cx, kind, data).await?;
-    if ending != Ending::Finished {
-        return Ok(None);
+    let jobs = cx.data().services.get::<Jobs>()?;
+    let looked = Looked { task, guild, board };
+    Ok(jobs.ended_well(looked, ending).await?)
+}
+
+impl Jobs {
+    /// The same of a look that was begun already, in a new message.
+    pub(in crate::modules) async fn look_in(
+        &self,
+        guild: GuildId,
+        channel: ChannelId,
+        task: TaskId,
+    ) -> Result<Option<Looked>, StorageError> {
+        let Some(reach) = self.reach.get() else {
+            return Ok(None);
+        };
+        let mut board = self.board_in(channel, self.language_of(guild));
+        let ending = self.follow(task, &mut board, &reach.shutdown).await;
+        self.ended_well(Looked { task, guild, board }, ending).await
     }
-    let row = cx.data().services.get::<Jobs>()?;
-    let row = row.row(ids::guild_of(cx)?, task).await?;
-    let done = row.is_some_and(|row| row.state == TaskState::Completed);
-    Ok(done.then_some(Looked { task, board }))
+
+    async fn ended_well(
+        &self,
+        looked: Looked,
+        ending: Ending,
+    ) -> Result<Option<Looked>, StorageError> {
+        if ending != Ending::Finished {
+            return Ok(None);
+        }
+        let row = self.row(looked.guild, looked.task).await?;
+        let done = row.is_some_and(|row| row.state == TaskState::Completed);
+        Ok(done.then_some(looked))
+    }
 }
 
 impl Looked {
+    /// Of what everybody in the server reads.
+    pub fn language(&self) -> Language {
+        self.board.language()
+    }
+
     pub fn channel(&self) -> ChannelId {
         self.board.channel()
     }
@@ -83,21 +118,21 @@ impl Looked {
     /// Shows the plan and asks for the word that it takes.
     pub async fn ask(
         mut self,
-        cx: Context<'_>,
+        desk: &Arc<Desk>,
+        by: UserId,
         plan: &dyn Plan,
         order: Order,
     ) -> Result<(), BotError> {
         if !order.by_others {
             return self.show(plan, &order.question, &order.buttons).await;
         }
-        let desk = cx.data().services.get::<Desk>()?;
         let ask = Ask {
-            guild: ids::guild_of(cx)?,
+            guild: self.guild,
             operation: order.operation,
             arguments: order.arguments,
             summary: plan.lines(),
             digest: plan.hash().to_owned(),
-            by: ids::user(cx.author().id),
+            by,
             here: Some(self.board.channel()),
         };
         let text = match desk.ask(ask).await {

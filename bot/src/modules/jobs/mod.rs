@@ -23,7 +23,7 @@ use splashtail_ipc::clients::JobserverClient;
 use splashtail_storage::{Owner, Storage, StorageError, TaskRow, TaskState};
 use tokio_util::sync::CancellationToken;
 
-pub(super) use self::ask::{Order, Plan, look};
+pub(super) use self::ask::{Looked, Order, Plan, look};
 pub(super) use self::begin::Begun;
 pub(super) use self::board::Board;
 use self::follow::{Ending, StoredTask};

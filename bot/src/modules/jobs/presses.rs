@@ -3,13 +3,14 @@
 use serde_json::json;
 use splashtail_core::ids::GuildId;
 use splashtail_core::telemetry::Chain;
+use splashtail_permissions::PermissionResult;
 use tracing::warn;
 
 use super::{Board, Jobs};
 use crate::catalogue::Language;
 use crate::colours;
 use crate::error::BotError;
-use crate::framework::check;
+use crate::framework::check::Checked;
 use crate::presses::Press;
 use crate::text;
 
@@ -30,12 +31,30 @@ impl Jobs {
         guild: GuildId,
         command: &str,
     ) -> Result<(), String> {
+        let permissions = self.permissions(press, guild, command);
+        permissions.await.map(drop)
+    }
+
+    /// The same, and what they may do in the server as a whole.
+    pub(in crate::modules) async fn permissions(
+        &self,
+        press: &Press,
+        guild: GuildId,
+        command: &str,
+    ) -> Result<u64, String> {
         let Some(reach) = self.reach.get() else {
             return Err(text!(press.language, "jobs-away"));
         };
-        let result = check::may_run(&*reach.checks, guild, press.user, command).await;
+        let commands = [command.to_owned()];
+        let checks = reach.checks.checks(guild, press.user, &commands, None);
+        let Checked {
+            mut results,
+            permissions,
+        } = checks.await;
+        let result = results.pop();
+        let result = result.unwrap_or(PermissionResult::ModuleNotFound {});
         match result.is_ok() {
-            true => Ok(()),
+            true => Ok(permissions.unwrap_or_default()),
             false => Err(BotError::Denied(result).user_text(press.language)),
         }
     }

@@ -25,7 +25,10 @@ const MAX_ENTRIES: usize = 200;
 const IGNORE: &str = "botDisplayIgnore";
 /// Extra value of the entry that sums up what a backup holds.
 const COVERAGE: &str = "coverage";
-/// Characters of it.
+/// Extra values of the entry that ends a restore: how it is undone, and that it takes a password.
+const UNDO: &str = "undo";
+const UNDO_PASSWORD: &str = "undoTakesPassword";
+/// Characters of what a backup holds.
 const MAX_COVERAGE: usize = 300;
 
 /// Why the message stops following its task.
@@ -50,6 +53,8 @@ pub struct Picture {
     progress: Option<Progress>,
     saved: Saved,
     warnings: usize,
+    /// A restore that can be undone by a button.
+    undo: bool,
     entries: VecDeque<TaskLogEntry>,
 }
 
@@ -64,6 +69,7 @@ impl Picture {
             progress: None,
             saved: Saved::default(),
             warnings: 0,
+            undo: false,
             entries: VecDeque::new(),
         }
     }
@@ -76,6 +82,7 @@ impl Picture {
         } else {
             self.warnings += usize::from(entry.level == Level::Warn);
         }
+        self.undo |= entry.extra.contains_key(UNDO) && !entry.extra.contains_key(UNDO_PASSWORD);
         self.saved.learn(&entry.extra);
         self.progress = Progress::learn(self.progress, &entry).or(self.progress);
         self.entries.push_back(entry);
@@ -105,6 +112,9 @@ impl Picture {
             let label = text!(language, "task-download");
             buttons.push(json!({"type": 2, "style": 5, "label": label, "url": link,
                                 "emoji": {"name": "\u{1F4E5}"}}));
+        }
+        if self.undo && self.state == TaskState::Completed {
+            buttons.push(undo_button(language, self.task));
         }
         json!({"content": "", "embeds": [embed], "allowed_mentions": {"parse": []},
                "components": [{"type": 1, "components": buttons}]})
@@ -170,6 +180,12 @@ impl Picture {
             None => newest.msg.clone(),
         })
     }
+}
+
+/// For whoever may restore; the module that orders restores answers it.
+fn undo_button(language: Language, restore: TaskId) -> Value {
+    json!({"type": 2, "style": 2, "label": text!(language, "restore-undo"),
+           "custom_id": format!("bk:undo:{restore}:0")})
 }
 
 /// The newest lines of a log that fit into `room` characters.
@@ -294,6 +310,28 @@ mod tests {
         };
         entries.into_iter().for_each(|entry| picture.push(entry));
         picture
+    }
+
+    #[test]
+    fn a_restore_that_is_done_can_be_undone() {
+        let undo = |state: TaskState, extra: Value| {
+            let picture = Picture {
+                state,
+                ..picture(vec![entry(1, "Restored", extra)])
+            };
+            let body = picture.body(Language::English, "https://api", None);
+            body["components"].to_string().contains("bk:undo:0f8fad5b")
+        };
+        let done = || json!({"undo": "restore task://x"});
+        assert!(undo(TaskState::Completed, done()));
+        assert!(!undo(TaskState::Running, done()), "it is not over");
+        assert!(!undo(TaskState::Completed, json!({})));
+        let mut locked = done();
+        locked["undoTakesPassword"] = true.into();
+        assert!(
+            !undo(TaskState::Completed, locked),
+            "a button cannot ask for it"
+        );
     }
 
     #[test]

@@ -150,7 +150,7 @@ async fn look_first(cx: Context<'_>, data: Value, notes: &[String]) -> Result<()
             button((2, &words.no()), "no", ban, by, plan.count),
         ],
     };
-    looked.ask(cx, &shown, order).await
+    looked.ask(&desk, by, &shown, order).await
 }
 
 fn unread(language: Language, pasted: &Pasted) -> Vec<String> {

@@ -1,20 +1,22 @@
 //! Before a server is put back: the plan, and somebody's word for it.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use splashtail_core::ids::{TaskId, UserId};
+use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_storage::StorageError;
 
 use super::restore_operation;
 use super::{Backups, RESTORE_TASK};
-use crate::app::{self, Context};
+use crate::app::Context;
 use crate::catalogue::Language;
 use crate::colours;
 use crate::error::BotError;
 use crate::ids;
 use crate::markdown::{DESCRIPTION, length, neutralise, shorten};
 use crate::modules::guarded::Desk;
-use crate::modules::jobs::{self, Order, download_link, log_button, look};
+use crate::modules::jobs::{self, Looked, Order, download_link, log_button, look};
 use crate::text;
 
 /// Entries of a log that are looked through for the plan.
@@ -95,56 +97,91 @@ impl Backups {
 /// typing the server's name, or others where this server wants it so.
 pub(super) async fn look_first(
     cx: Context<'_>,
-    mut data: Value,
+    data: Value,
     approved: Option<&str>,
 ) -> Result<(), BotError> {
     let backups = cx.data().services.get::<Backups>()?;
-    let mut dry = data.clone();
-    dry["Options"]["DryRun"] = true.into();
-    dry["Options"]["PlanHash"] = "".into();
-    let Some(looked) = look(cx, RESTORE_TASK, dry).await? else {
-        return Ok(());
-    };
-    let Some(plan) = backups.plan_of(looked.task).await? else {
-        return Ok(());
-    };
-    let language = app::language_here(cx);
-    let shown = Shown {
-        plan: &plan,
-        language,
-        api: &backups.jobs.api(),
-        look: looked.task,
-    };
-    if !plan.refusals.is_empty() {
-        let why: Vec<String> = plan.refusals.iter().map(|why| neutralise(why)).collect();
-        let text = text!(language, "restore-impossible", why = why.join("; "));
-        return looked.say(&shown, &text).await;
-    }
-    if let Some(approved) = approved.filter(|hash| !hash.eq_ignore_ascii_case(&plan.hash)) {
-        let hash = format!("`{}`", neutralise(&shorten(approved, HASH)));
-        let text = text!(language, "restore-other-plan", hash = hash);
-        return looked.say(&shown, &text).await;
-    }
-    data["Options"]["PlanHash"] = plan.hash.as_str().into();
-    let key = format!("{}-go", cx.id());
-    let created = backups
-        .jobserver
-        .create_task(RESTORE_TASK, data, false, Some(&key))
-        .await?;
-    let restore = created.task_id;
-    let (guild, by) = (ids::guild_of(cx)?, ids::user(cx.author().id));
     let desk = cx.data().services.get::<Desk>()?;
-    let order = Order {
-        by_others: desk.wanted(guild).await?.is_on,
-        operation: restore_operation::ID,
-        arguments: restore_operation::arguments(restore, looked.channel()),
-        question: text!(language, "restore-ask"),
-        buttons: vec![
-            button(4, &text!(language, "restore-yes"), "ask", restore, by),
-            button(2, &text!(language, "restore-no"), "no", restore, by),
-        ],
+    let Some(looked) = look(cx, RESTORE_TASK, look_of(&data)).await? else {
+        return Ok(());
     };
-    looked.ask(cx, &shown, order).await
+    let wanted = Wanted {
+        guild: ids::guild_of(cx)?,
+        by: ids::user(cx.author().id),
+        key: format!("{}-go", cx.id()),
+        approved,
+        data,
+    };
+    backups.ask(&desk, looked, wanted).await
+}
+
+/// The same order, which only looks.
+pub(super) fn look_of(data: &Value) -> Value {
+    let mut look = data.clone();
+    look["Options"]["DryRun"] = true.into();
+    look["Options"]["PlanHash"] = "".into();
+    look
+}
+
+/// A restore that somebody wants.
+pub(super) struct Wanted<'a> {
+    pub guild: GuildId,
+    pub by: UserId,
+    /// By which it is ordered once.
+    pub key: String,
+    /// Hash of the plan that they have looked at already.
+    pub approved: Option<&'a str>,
+    pub data: Value,
+}
+
+impl Backups {
+    /// Shows the plan of a look and asks for the word that it takes.
+    pub(super) async fn ask(
+        &self,
+        desk: &Arc<Desk>,
+        looked: Looked,
+        wanted: Wanted<'_>,
+    ) -> Result<(), BotError> {
+        let Some(plan) = self.plan_of(looked.task).await? else {
+            return Ok(());
+        };
+        let language = looked.language();
+        let shown = Shown {
+            plan: &plan,
+            language,
+            api: &self.jobs.api(),
+            look: looked.task,
+        };
+        if !plan.refusals.is_empty() {
+            let why: Vec<String> = plan.refusals.iter().map(|why| neutralise(why)).collect();
+            let text = text!(language, "restore-impossible", why = why.join("; "));
+            return looked.say(&shown, &text).await;
+        }
+        let approved = wanted.approved;
+        if let Some(approved) = approved.filter(|hash| !hash.eq_ignore_ascii_case(&plan.hash)) {
+            let hash = format!("`{}`", neutralise(&shorten(approved, HASH)));
+            let text = text!(language, "restore-other-plan", hash = hash);
+            return looked.say(&shown, &text).await;
+        }
+        let mut data = wanted.data;
+        data["Options"]["PlanHash"] = plan.hash.as_str().into();
+        let created = self
+            .jobserver
+            .create_task(RESTORE_TASK, data, false, Some(&wanted.key))
+            .await?;
+        let (restore, by) = (created.task_id, wanted.by);
+        let order = Order {
+            by_others: desk.wanted(wanted.guild).await?.is_on,
+            operation: restore_operation::ID,
+            arguments: restore_operation::arguments(restore, looked.channel()),
+            question: text!(language, "restore-ask"),
+            buttons: vec![
+                button(4, &text!(language, "restore-yes"), "ask", restore, by),
+                button(2, &text!(language, "restore-no"), "no", restore, by),
+            ],
+        };
+        looked.ask(desk, by, &shown, order).await
+    }
 }
 
 /// A plan as it is shown.

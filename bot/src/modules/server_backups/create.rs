@@ -1,8 +1,10 @@
 //! `/backups create`.
 
+use splashtail_core::ids::GuildId;
+
 use super::options::{CreateOptions, KnownChannel};
 use super::{Backups, CREATE_TASK};
-use crate::app::{self, Context};
+use crate::app::{self, Context, Data};
 use crate::error::BotError;
 use crate::guilds::GuildView;
 use crate::ids;
@@ -70,7 +72,7 @@ pub async fn create(
         special_allocations,
         password: password.map(Into::into),
         incremental: incremental == Some(Incremental::Auto),
-        channels: known_channels(cx),
+        channels: known_channels(cx.data(), guild),
     };
     let data = options
         .job_data(app::reader_language(cx), guild, &backups.config.plans.free)
@@ -80,11 +82,8 @@ pub async fn create(
 
 /// The channels of the server as the gateway told them, hidden ones included: Discord's lists leave
 /// those out. Empty while nobody knows.
-pub(super) fn known_channels(cx: Context<'_>) -> Vec<KnownChannel> {
-    let Ok(guild) = ids::guild_of(cx) else {
-        return Vec::new();
-    };
-    let view = cx.data().state.guilds.get(guild);
+pub(super) fn known_channels(app: &Data, guild: GuildId) -> Vec<KnownChannel> {
+    let view = app.state.guilds.get(guild);
     let view = view.filter(GuildView::is_available);
     view.map(|view| view.structure(KnownChannel::all))
         .unwrap_or_default()

@@ -11,6 +11,7 @@ mod restore;
 mod restore_operation;
 mod schedule;
 mod tell;
+mod undo;
 
 use std::sync::Arc;
 

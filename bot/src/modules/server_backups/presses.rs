@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::confirm::FRESH;
 use super::{Backups, CREATE_TASK, RESTORE_TASK};
+use crate::app::Data;
 use crate::catalogue::Language;
 use crate::error::BotError;
 use crate::markdown::{neutralise, shorten};
@@ -44,9 +45,12 @@ pub(super) fn presses(backups: &Arc<Backups>) -> Presses {
                 placeholder: server,
             });
         }
-        let (backups, press) = (Arc::clone(&backups), Arc::clone(press));
+        let (backups, app, press) = (Arc::clone(&backups), Arc::clone(app), Arc::clone(press));
         let only_reads = wish.verb == "log";
-        let done = Reaction::say(async move { backups.obey(&press, guild, &wish, &server).await });
+        let done = Reaction::say(async move {
+            let place = (guild, server.as_str());
+            backups.obey(&app, &press, place, &wish).await
+        });
         match only_reads {
             true => done.at_once(),
             false => done,
@@ -83,10 +87,10 @@ impl Wish {
 impl Backups {
     async fn obey(
         self: &Arc<Self>,
+        app: &Data,
         press: &Press,
-        guild: GuildId,
+        (guild, server): (GuildId, &str),
         wish: &Wish,
-        server: &str,
     ) -> Result<String, BotError> {
         let language = press.language;
         let row = match wish.verb.as_str() {
@@ -100,6 +104,7 @@ impl Backups {
         Ok(match wish.verb.as_str() {
             "log" => self.jobs.log(&row, language).await?,
             "go" => self.restore(press, guild, &row, server).await,
+            "undo" => self.undo(app, press, guild, &row).await?,
             "no" => {
                 self.give_up(press, guild, &row).await;
                 text!(language, "restore-nothing")

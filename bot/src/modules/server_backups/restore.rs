@@ -134,7 +134,7 @@ pub async fn restore(
         parts,
         dry_run: dry_run.unwrap_or(false),
         plan_hash,
-        known_channels: known_channels(cx),
+        known_channels: known_channels(cx.data(), guild),
     };
     let approved = options.plan_hash.clone();
     let data = options
