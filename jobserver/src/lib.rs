@@ -150,6 +150,7 @@ pub async fn serve_on(
         plan: config.plans.free.clone(),
         temporary: temporary.clone(),
         marks: secret.and_then(|secret| TagKey::derived(secret.expose_secret().as_bytes())),
+        operator: false,
     };
     let webhooks = Webhooks::new(
         &config,
@@ -200,6 +201,8 @@ struct Workshop {
     temporary: PathBuf,
     /// By which the bot knows what jobs do.
     marks: Option<TagKey>,
+    /// Orders come from whoever has the bot's token.
+    operator: bool,
 }
 
 impl Workshop {
@@ -213,6 +216,7 @@ impl Workshop {
             plan,
             temporary,
             marks,
+            operator,
         } = self;
         let backup = CreateBackup::new(
             discord.clone(),
@@ -251,6 +255,7 @@ impl Workshop {
                 clock,
                 backup,
                 marks,
+                operator,
             })
     }
 }

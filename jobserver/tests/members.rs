@@ -143,22 +143,51 @@ async fn a_moderator_gives_no_role_above_their_own() {
         world.rest(OWNER, "DELETE", &path, Value::Null).await;
     }
 
-    let data = json!({"ServerID": GUILD, "CallerID": SPARE, "CallerPermissions": "8",
-        "KnownChannels": world.known_channels().await,
-        "Options": {"BackupSource": format!("task://{backup}")}});
-    let ordered = server.client();
-    let ordered = ordered.create_task("guild_restore_backup", data, true, None);
-    let report = server.document(ordered.await.unwrap().task_id).await;
+    let by = async |caller: Value| {
+        let mut data = json!({"ServerID": GUILD, "KnownChannels": world.known_channels().await,
+            "Options": {"BackupSource": format!("task://{backup}")}});
+        data.as_object_mut().unwrap().extend(caller.as_object().unwrap().clone());
+        let client = server.client();
+        let created = client.create_task("guild_restore_backup", data, true, None);
+        server.document(created.await.unwrap().task_id).await
+    };
+    let is_there = async |name: &str| {
+        let roles = world.roles().await;
+        roles.iter().any(|role| role["name"] == name)
+    };
+    let not_reached = |report: &Value| {
+        let left = report["not_restored"].as_array().unwrap().iter();
+        let why = left.filter(|item| item["code"] == "caller_hierarchy");
+        why.map(|item| item["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    // Who owned the server when the order was accepted, and who nobody says it was.
+    let all = u64::MAX.to_string();
+    let nobody = json!({"CallerPermissions": all});
+    let report = by(nobody).await;
+    assert_eq!(not_reached(&report), ["High", "Least"], "{report:#}");
+    assert!(!is_there("Least").await);
+    let former = json!({"CallerID": SPARE, "CallerPermissions": all});
+    let report = by(former).await;
+    assert_eq!(not_reached(&report), ["High"], "{report:#}");
+    assert!(!is_there("High").await);
     let now = world.rest(OWNER, "GET", &member, Value::Null).await;
-    let (least, high) = (
-        role_named(&world, "Least").await,
-        role_named(&world, "High").await,
-    );
-    let roles = now["roles"].as_array().unwrap();
-    assert!(roles.contains(&least["id"]), "{report:#}");
-    assert!(!roles.contains(&high["id"]), "{report:#}");
-    let left = report["not_restored"].as_array().unwrap().iter();
-    let why = left.filter(|item| item["code"] == "caller_hierarchy");
-    let names: Vec<_> = why.map(|item| item["name"].clone()).collect();
-    assert_eq!(names, ["High"], "{report:#}");
+    let least = role_named(&world, "Least").await;
+    assert!(now["roles"].as_array().unwrap().contains(&least["id"]), "{report:#}");
+
+    // What is alike in name and stands lower is another one.
+    let fake = json!({"name": "High", "permissions": "0"});
+    let fake = world.rest(OWNER, "POST", &guild("/roles"), fake).await;
+    let moderator = json!({"CallerID": SPARE, "CallerPermissions": "8"});
+    let report = by(moderator).await;
+    assert_eq!(not_reached(&report), ["High"], "{report:#}");
+    assert_eq!(report["ids"]["role"][made[2].as_str().unwrap()], Value::Null);
+    let roles = world.roles().await;
+    assert!(roles.iter().all(|role| role["id"] != fake["id"]), "it is new");
+    let owner = json!({"CallerID": OWNER, "CallerPermissions": all});
+    let report = by(owner).await;
+    assert!(is_there("High").await, "{report:#}");
+    let now = world.rest(OWNER, "GET", &member, Value::Null).await;
+    let high = role_named(&world, "High").await;
+    assert!(now["roles"].as_array().unwrap().contains(&high["id"]), "{report:#}");
 }

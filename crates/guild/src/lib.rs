@@ -30,7 +30,8 @@ pub use history::History;
 pub use id::{Id, InvalidId};
 pub use pairing::{Mapping, pair};
 pub use plan::{
-    Effect, Facts, Mode, Operation, Plan, Rule, Subject, Surplus, Unable, Why, plan, rehearse,
+    Effect, Facts, Mode, Operation, Plan, Reach, Rule, Subject, Surplus, Unable, Why, plan,
+    rehearse,
 };
 pub use read::bit_set;
 pub use sight::{HIDDEN_FLAG, HIDDEN_NAME, is_hidden};

@@ -80,6 +80,12 @@ impl Mapping {
         self.back.insert((kind, live), wanted);
     }
 
+    pub(crate) fn remove(&mut self, kind: Kind, wanted: Id) {
+        if let Some(live) = self.there.remove(&(kind, wanted)) {
+            self.back.remove(&(kind, live));
+        }
+    }
+
     /// Something of the live state was deleted and made again under another id.
     pub fn renew(&mut self, kind: Kind, old: Id, new: Id) {
         self.renewed.insert((kind, old), new);

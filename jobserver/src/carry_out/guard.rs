@@ -22,13 +22,3 @@ pub trait Guard: Send + Sync {
     /// Nobody can be asked now.
     async fn objection(&self, operation: &Operation) -> Result<Option<Objection>, JobError>;
 }
-
-/// For plans that are made of everything there is.
-pub struct NoGuard;
-
-#[async_trait]
-impl Guard for NoGuard {
-    async fn objection(&self, _: &Operation) -> Result<Option<Objection>, JobError> {
-        Ok(None)
-    }
-}

@@ -32,7 +32,7 @@ use splashtail_jobs::{Intent, JobContext, JobError, Level};
 
 use files::Loaded;
 pub use files::{Files, NoFiles};
-pub use guard::{Guard, NoGuard, Objection};
+pub use guard::{Guard, Objection};
 pub use judge::{job_error, stops_everything};
 pub use ledger::{Before, Made, items};
 pub use naming::kind_of;
@@ -252,6 +252,9 @@ impl Run<'_> {
         match self.make(effect, &operation, kind, &name).await {
             Ok(made) if made.is_left() => {
                 let (code, why) = made.why_left().unwrap_or_default();
+                if matches!(operation, Operation::Create { .. }) {
+                    self.lost.insert(kind);
+                }
                 self.left.push(Left {
                     step: effect.step.clone(),
                     kind,

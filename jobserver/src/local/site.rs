@@ -109,6 +109,7 @@ impl Site {
             plan: PLAN,
             temporary,
             marks: None,
+            operator: true,
         };
         let builder = Engine::builder(self.storage.clone(), self.clock.clone(), key);
         Ok(workshop.register(builder).build())

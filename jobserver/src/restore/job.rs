@@ -35,6 +35,8 @@ pub struct RestoreBackup {
     pub backup: CreateBackup,
     /// What the bot knows its own jobs by.
     pub marks: Option<TagKey>,
+    /// Orders without a caller come from whoever has the bot's token.
+    pub operator: bool,
 }
 
 impl RestoreBackup {

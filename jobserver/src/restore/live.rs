@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use splashtail_core::ids::{GuildId, UserId};
+use splashtail_core::ids::GuildId;
 use splashtail_discord::ensure::Viewer;
 use splashtail_discord::permissions::{Hierarchy, Subject};
 use splashtail_discord::snowflake::{id, ids};
 use splashtail_guild::{Facts, Id, Kind, Parts, Structure, pair};
 
+use super::caller::Rights;
 use super::people::Everybody;
 use crate::backup::coverage::KnownChannel;
 use crate::backup::error::{BackupError, Verdict};
@@ -38,9 +39,9 @@ pub struct Live {
     /// Members and bans, when they are restored.
     #[serde(default)]
     pub everybody: Everybody,
-    /// Roles of whoever ordered it, where their rank counts.
+    /// What whoever ordered it may.
     #[serde(default)]
-    pub caller: Option<Vec<Id>>,
+    pub rights: Rights,
     /// Where settings are restored and the bot may read them.
     #[serde(default)]
     pub templates: Option<Vec<Value>>,
@@ -130,26 +131,11 @@ pub async fn read(
         },
         threads,
         everybody,
-        caller: None,
+        rights: Rights::default(),
         templates,
         uncertain: subject.unknown_role.is_some(),
         timed_out: subject.timed_out,
     })
-}
-
-/// Roles that a member has; none of somebody who left.
-pub async fn roles_of(
-    source: Source<'_>,
-    server: GuildId,
-    user: UserId,
-) -> Result<Vec<Id>, BackupError> {
-    let path = format!("/guilds/{server}/members/{user}");
-    let doing = "reading the roles of whoever ordered this";
-    match source.object(doing, &path, &[]).await {
-        Ok(member) => Ok(ids(&member["roles"]).map(Id::new).collect()),
-        Err(error) if error.verdict() == Verdict::Refused => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
 }
 
 /// All of a list; `None` when the bot may not read it.

@@ -13,6 +13,7 @@ use splashtail_discord::ensure::{BULK_BAN, EnsureError};
 use splashtail_guild::{Id, Kind, Mapping};
 use splashtail_jobs::{Intent, JobContext, JobError, Level};
 
+use super::caller::Standing;
 use super::people::{Ban, MemberChange, PeoplePlan, Scope, part};
 use super::protection::Protection;
 use super::report::NotRestored;
@@ -34,8 +35,8 @@ pub struct Members<'a> {
     pub plan: &'a PeoplePlan,
     /// As it is now.
     pub protection: &'a Protection,
-    /// Whoever ordered it owns the server.
-    pub by_owner: bool,
+    /// Whoever ordered it, as they stand now.
+    pub caller: &'a Standing<'a>,
     pub clock: &'a dyn Clock,
     pub reason: Reason<'a>,
 }
@@ -77,16 +78,11 @@ impl Members<'_> {
     /// As those of [`carry_out::CarryOut::run`].
     pub async fn run(&self) -> Result<Settled, JobError> {
         let mut settled = Settled::default();
-        for role in self
-            .plan
-            .gives
-            .iter()
-            .filter(|role| self.is_withheld(**role))
-        {
-            let why = format!(
-                "the role {role}: by now the bot's own settings give it power, so only the server's owner gives it"
-            );
-            settled.left.push(part("members", "settings_name_it", &why));
+        for role in &self.plan.gives {
+            if let Some((code, why)) = self.withheld(*role) {
+                let why = format!("the role {role}: {why}");
+                settled.left.push(part("members", code, &why));
+            }
         }
         for (at, change) in self.plan.members.iter().enumerate() {
             if at % BETWEEN_LINES == 0 {
@@ -101,6 +97,17 @@ impl Members<'_> {
             }
             let (roles, fields) = (change.roles(), change.fields());
             let mut put_right = false;
+            if let Some(roles) = &roles
+                && roles
+                    .take
+                    .iter()
+                    .any(|role| self.caller.outranked_by(*role))
+            {
+                let why =
+                    "by now a role that they would lose does not stand below whoever ordered this";
+                let left = left_alone(roles, "caller_hierarchy", why.to_owned());
+                settled.left.push(left);
+            }
             // A field that Discord refuses costs nobody their roles.
             for (step, change) in [("roles", roles), ("fields", fields)] {
                 let Some(change) = change else { continue };
@@ -126,10 +133,13 @@ impl Members<'_> {
     }
 
     async fn member(&self, step: &str, change: &MemberChange) -> Result<Done, JobError> {
-        let give = change.give.iter().filter(|role| !self.is_withheld(**role));
+        let give = change.give.iter();
+        let give = give.filter(|role| self.withheld(**role).is_none());
         let give = give.filter_map(|role| self.mapping.live(Kind::Role, *role));
         let give: Vec<u64> = give.map(|role| role.get()).collect();
-        let take: Vec<u64> = change.take.iter().map(|role| role.get()).collect();
+        let take = change.take.iter();
+        let take = take.filter(|role| !self.caller.outranked_by(**role));
+        let take: Vec<u64> = take.map(|role| role.get()).collect();
         let (give, take) = (&give, &take);
         let want = Value::Object(change.body.clone());
         let want = &want;
@@ -137,6 +147,7 @@ impl Members<'_> {
         let act = |nonce: splashtail_jobs::Nonce| async move {
             let member = self.read(change.user).await?;
             let objection = self.protection.objection(scope, &member, self.clock.now());
+            let objection = objection.or_else(|| self.outranked(change, &member));
             if let Some((code, why)) = objection {
                 let (code, why) = (code.to_owned(), why.to_owned());
                 return Ok(Done::Left { code, why });
@@ -170,10 +181,35 @@ impl Members<'_> {
             .await
     }
 
-    /// Whether settings that went on with the role give it power that whoever ordered this cannot give.
-    fn is_withheld(&self, role: Id) -> bool {
-        let live = self.mapping.live(Kind::Role, role);
-        !self.by_owner && live.is_some_and(|live| self.protection.empowers(live.get()))
+    /// Why nobody gets a role by now: settings may have gone on with it, and whoever ordered this may have
+    /// less to give.
+    fn withheld(&self, role: Id) -> Option<(&'static str, &'static str)> {
+        let live = self.mapping.live(Kind::Role, role)?;
+        if !self.caller.rights.owner && self.protection.empowers(live.get()) {
+            let why =
+                "by now the bot's own settings give it power, so only the server's owner gives it";
+            return Some(("settings_name_it", why));
+        }
+        if self.caller.outranked_by(live) {
+            let why = "by now it does not stand below the highest role of whoever ordered this";
+            return Some(("caller_hierarchy", why));
+        }
+        let lacks = "by now whoever ordered this could not give its permissions";
+        let lacking = self.caller.withheld_of(live) != 0;
+        lacking.then_some(("caller_lacks_permissions", lacks))
+    }
+
+    /// Names and timeouts are for whoever stands higher.
+    fn outranked(
+        &self,
+        change: &MemberChange,
+        member: &Value,
+    ) -> Option<(&'static str, &'static str)> {
+        let mut roles = member["roles"].as_array().into_iter().flatten();
+        let outranked = !change.body.is_empty()
+            && roles.any(|role| Id::read(role).is_some_and(|role| self.caller.outranked_by(role)));
+        let why = "by now the member does not stand below whoever ordered this";
+        outranked.then_some(("caller_hierarchy", why))
     }
 
     /// As they are now: what others did since the plan was made stays.

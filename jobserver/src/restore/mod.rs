@@ -4,6 +4,7 @@
 //! by name. A safety backup of the server as it is comes first, then the plan is carried out by
 //! [`crate::carry_out`], and a report tells what was not restored and which object is which now.
 
+mod caller;
 pub mod error;
 pub mod file;
 mod floor;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_core::ids::{ChannelId, GuildId, RoleId, TaskId, UserId};
 
-use super::people::{OWNER, Scope};
+use super::people::Scope;
 use crate::backup::coverage::KnownChannel;
 pub use crate::parts::Part;
 use crate::request::{self, Head, InvalidRequest, PLAN_HASH, Password};
@@ -107,19 +107,12 @@ pub struct Fields {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_channels: Vec<KnownChannel>,
     /// What the caller may do in the server as a whole when the order was accepted; the owner may
-    /// everything. A restore gives nobody more than that.
+    /// everything. A restore gives nobody more than that, nor more than they may by then.
     #[serde(default)]
     pub caller_permissions: u64,
-    /// Who that is; absent: nobody, whose rank stands in the way of nothing.
+    /// Who that is; absent: the server itself, where it says no permissions either.
     #[serde(rename = "CallerID", default, skip_serializing_if = "Option::is_none")]
     pub caller_id: Option<UserId>,
-}
-
-impl Fields {
-    /// Whoever orders it, where their rank in the server says what they may do: not of its owner.
-    pub fn ranked_caller(&self) -> Option<UserId> {
-        self.caller_id.filter(|_| self.caller_permissions != OWNER)
-    }
 }
 
 const LONGEST_ADDRESS: usize = 2048;

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use splashtail_discord::permissions::bits;
 use splashtail_discord::snowflake::bit_set;
-use splashtail_guild::{Facts, Id, Kind, Mapping, Structure};
+use splashtail_guild::{Facts, Id, Kind, Mapping, Reach, Structure};
 
+use super::caller::Rights;
 use super::options::{Part, RestoreMode};
 use super::protection::Protection;
 use super::report::NotRestored;
@@ -115,10 +116,9 @@ pub struct People<'a> {
     pub facts: Facts,
     /// The bot.
     pub own: u64,
-    /// Permission bits that may be given.
-    pub grants: u64,
-    /// Roles of whoever ordered it, where their rank counts: it reaches below the highest of them.
-    pub caller: Option<&'a [Id]>,
+    /// Of whoever ordered it.
+    pub rights: &'a Rights,
+    pub reach: Reach,
     pub mode: RestoreMode,
     pub parts: &'a BTreeSet<Part>,
     /// `None`: members are left alone.
@@ -267,10 +267,8 @@ impl People<'_> {
             // What it may now, too: somebody may have made it stronger since.
             let now = there.and_then(|there| self.present.get(Kind::Role, there));
             let now = now.map_or(0, |role| bit_set(&role["permissions"]));
-            let withheld = match self.grants & bits::ADMINISTRATOR {
-                0 => (bit_set(&role["permissions"]) | now) & !self.grants,
-                _ => 0,
-            };
+            let set = bit_set(&role["permissions"]) | now;
+            let withheld = self.rights.withheld(set);
             if !self.below_caller(id, there) {
                 let why = "it does not stand below the highest role of whoever ordered this";
                 left.push(item(role, id, "caller_hierarchy", why));
@@ -278,7 +276,7 @@ impl People<'_> {
             }
             let empowered = [Some(id), there].into_iter().flatten();
             let mut empowered = empowered.map(|role| self.protection.empowers(role.get()));
-            if self.grants != OWNER && empowered.any(|empowered| empowered) {
+            if !self.rights.owner && empowered.any(|empowered| empowered) {
                 let why =
                     "the bot's own settings give it power, so only the server's owner gives it";
                 left.push(item(role, id, "settings_name_it", why));
@@ -401,20 +399,15 @@ impl People<'_> {
     }
 
     /// Whether a role of the backup stands below whoever ordered this, as it was and, where it is there,
-    /// as it is. A role of theirs that the other state does not have counts for nothing in it.
+    /// as it is.
     fn below_caller(&self, role: Id, there: Option<Id>) -> bool {
-        let Some(caller) = self.caller else {
-            return true;
-        };
-        let then = caller.iter();
-        let then = then.filter_map(|own| self.mapping.wanted(Kind::Role, *own));
-        below(self.wanted, role, then) && there.is_none_or(|there| self.is_reached(there))
+        let is = there.is_none_or(|there| self.is_reached(there));
+        is && self.reach.covered(role, self.wanted)
     }
 
     /// Whether a role of the server stands below whoever ordered this.
     fn is_reached(&self, role: Id) -> bool {
-        let caller = self.caller.map(|caller| caller.iter().copied());
-        caller.is_none_or(|caller| below(self.present, role, caller))
+        self.reach.covers(role, self.present)
     }
 
     fn caller_outranks(&self, member: &Value) -> bool {
@@ -422,13 +415,6 @@ impl People<'_> {
         let mut roles = ids(&member["roles"]).into_iter().chain([everyone]);
         roles.all(|role| self.is_reached(role))
     }
-}
-
-/// Whether a role stands below the highest of `others`, which everybody's role is among.
-fn below(structure: &Structure, role: Id, others: impl Iterator<Item = Id>) -> bool {
-    let others = others.chain([structure.id()]);
-    let top = others.filter_map(|other| structure.rank_of(other)).max();
-    structure.rank_of(role).is_some_and(|rank| Some(rank) < top)
 }
 
 /// Those that are not in force, by reason.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use splashtail_discord::permissions::bits;
 use splashtail_guild::{
-    Effect, Id, Kind, Mapping, Mode, Operation, Rule, Structure, Subject, Surplus, Why, plan,
+    Effect, Id, Kind, Mapping, Mode, Operation, Reach, Rule, Structure, Subject, Surplus, Why, plan,
 };
 
 use super::file::BackupFile;
@@ -42,15 +42,10 @@ pub struct RestorePlan {
 
 impl RestorePlan {
     /// Plans the way from the live server to the wanted one. Equal inputs give equal plans.
-    /// `grants`: permission bits that it may give.
-    pub fn new(
-        live: &Live,
-        wanted: &Structure,
-        (options, grants): (&Options, u64),
-        now: DateTime<Utc>,
-    ) -> Self {
+    pub fn new(live: &Live, wanted: &Structure, options: &Options, now: DateTime<Utc>) -> Self {
         let mut mode = mode(options);
-        mode.grants = grants;
+        mode.grants = live.rights.grants;
+        mode.orderer = live.rights.roles.clone();
         mode.now = Some(now);
         mode.keeps_unsaved = true;
         mode.actor = live.subject();
@@ -63,6 +58,11 @@ impl RestorePlan {
                 _ => all,
             });
         let mut refusals = Vec::new();
+        if options.is_brought() && !live.rights.is_administrator() {
+            let why = "a file is taken from the server's owner and administrators, and whoever ordered \
+                       this is neither by now";
+            refusals.push(why.to_owned());
+        }
         if live.timed_out {
             refusals.push("the bot is timed out in this server: end its timeout".to_owned());
         }
@@ -108,7 +108,7 @@ impl RestorePlan {
         mut self,
         live: &Live,
         backup: &BackupFile,
-        (options, grants): (&Options, u64),
+        options: &Options,
         (protection, now): (&Protection, DateTime<Utc>),
     ) -> Self {
         if options.parts.contains(&Part::Threads) {
@@ -148,8 +148,13 @@ impl RestorePlan {
                 made: &made,
                 facts: live.facts,
                 own: live.viewer.user,
-                grants,
-                caller: live.caller.as_deref(),
+                rights: &live.rights,
+                reach: Reach::of(
+                    live.rights.roles.as_deref(),
+                    &live.structure,
+                    &backup.wanted,
+                    &self.mapping,
+                ),
                 mode: options.role_restore_mode,
                 parts: &options.parts,
                 members: options.members(foreign),

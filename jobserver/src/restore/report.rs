@@ -95,6 +95,10 @@ fn reason(why: Why) -> (&'static str, String) {
             "hierarchy",
             "it stands above the bot's own role, or is that role",
         ),
+        Why::Outranked => (
+            "caller_hierarchy",
+            "it does not stand below the highest role of whoever ordered this",
+        ),
         Why::Managed => ("managed", "an application, boosts or a subscription own it"),
         Why::NotVisible => (
             "not_visible",

@@ -10,6 +10,7 @@ use splashtail_guild::{Id, Kind, Mapping};
 use splashtail_iblfile::DerivedKey;
 use splashtail_jobs::{JobContext, JobError, JobOutput, Level, SecretBytes};
 
+use super::caller::{Rights, Standing, Way};
 use super::error::RestoreError;
 use super::file::{self, BackupFile};
 use super::job::RestoreBackup;
@@ -17,7 +18,7 @@ use super::live::{self, Live};
 use super::members::{Members, Settled};
 use super::messages::{Messages, Posted};
 use super::options::{BackupSource, Fields, Part};
-use super::people::{OWNER, PeoplePlan};
+use super::people::PeoplePlan;
 use super::plan::RestorePlan;
 use super::protection::Protection;
 use super::report::{self, NotRestored};
@@ -26,7 +27,7 @@ use crate::backup::error::BackupError;
 use crate::backup::options::{Constraints, Fields as BackupFields, Options as BackupOptions};
 use crate::backup::source::Source;
 use crate::backup::work::Work;
-use crate::carry_out::{Carried, CarryOut, Files, NoGuard, Reason};
+use crate::carry_out::{Carried, CarryOut, Files, Reason};
 use crate::named::Settings;
 use crate::parts::LISTED;
 use crate::templates;
@@ -112,6 +113,13 @@ impl<'a> Run<'a> {
             self.check(&plan)?;
         }
 
+        // Whoever ordered it may have less to say by now: a run may begin days after the look.
+        let way = Way {
+            live: &live.structure,
+            wanted: &backup.wanted,
+            mapping: &plan.mapping,
+        };
+        let caller = self.standing(way).await?;
         let reason = match &self.fields.options.backup_source {
             BackupSource::Task(id) => format!("Restore of backup {id}"),
             BackupSource::Address(_) => "Restore of a backup".to_owned(),
@@ -139,11 +147,11 @@ impl<'a> Run<'a> {
             viewer: &live.viewer,
             reason,
             despite_losses: self.fields.options.ignore_restore_errors,
-            guard: &NoGuard,
+            guard: &caller,
             files: &FileBytes(&backup),
             settings,
         };
-        let people = |mapping: Mapping| self.people(&plan.people, mapping, reason);
+        let people = |mapping: Mapping| self.people(&plan.people, mapping, (way, reason));
         let around = order.run_around(&plan.effects, plan.mapping.clone(), people);
         let (carried, mut settled) = around.await?;
         let mut posted = Posted::default();
@@ -178,12 +186,13 @@ impl<'a> Run<'a> {
         &self,
         plan: &PeoplePlan,
         mapping: Mapping,
-        reason: Reason<'_>,
+        (way, reason): (Way<'_>, Reason<'_>),
     ) -> Result<Settled, JobError> {
         if plan.is_empty() {
             return Ok(Settled::default());
         }
         // Hours may have passed since the plan was made.
+        let caller = self.standing(way).await?;
         let protection = Protection::read(&self.job.storage, self.fields.server_id).await?;
         let members = Members {
             cx: self.cx,
@@ -192,11 +201,17 @@ impl<'a> Run<'a> {
             mapping: &mapping,
             plan,
             protection: &protection,
-            by_owner: self.fields.caller_permissions == OWNER,
+            caller: &caller,
             clock: self.job.clock.as_ref(),
             reason,
         };
         members.run().await
+    }
+
+    /// How whoever ordered it stands now.
+    async fn standing<'s>(&self, way: Way<'s>) -> Result<Standing<'s>, JobError> {
+        let (fields, operator) = (self.fields, self.job.operator);
+        Ok(Standing::read(self.source(), fields, operator, way).await?)
     }
 
     fn source(&self) -> Source<'_> {
@@ -256,7 +271,6 @@ impl<'a> Run<'a> {
             server_id,
             options,
             known_channels,
-            caller_permissions,
             ..
         } = self.fields;
         let saved = |part| match part {
@@ -268,13 +282,12 @@ impl<'a> Run<'a> {
         let other = Some((&backup.wanted, backup.threads.as_slice()));
         let source = self.source();
         let mut live = live::read(source, *server_id, known_channels, other, wants).await?;
-        if let Some(caller) = self.fields.ranked_caller().filter(|_| wants(Part::Members)) {
-            live.caller = Some(live::roles_of(source, *server_id, caller).await?);
-        }
-        let (order, now) = ((options, *caller_permissions), self.job.clock.now());
-        let plan = RestorePlan::new(&live, &backup.wanted, order, now);
+        let operator = self.job.operator;
+        live.rights = Rights::read(source, self.fields, operator, &live.structure).await?;
+        let now = self.job.clock.now();
+        let plan = RestorePlan::new(&live, &backup.wanted, options, now);
         let protection = Protection::read(&self.job.storage, *server_id).await?;
-        let mut plan = plan.with_contents(&live, backup, order, (&protection, now));
+        let mut plan = plan.with_contents(&live, backup, options, (&protection, now));
         plan.not_restored.extend(self.left_out(backup, &live));
         let look = Look {
             live: self.work.own(&format!("{name}/live")),

@@ -97,7 +97,7 @@ pub async fn copied(
     let channels = world.get(&format!("/guilds/{guild}/channels")).await;
     let known = |c: &Value| json!({"id": c["id"], "type": c["type"], "parent_id": c["parent_id"]});
     let known: Value = channels.as_array().unwrap().iter().map(known).collect();
-    let data = json!({"ServerID": guild, "CallerPermissions": u64::MAX.to_string(),
+    let data = json!({"ServerID": guild, "CallerPermissions": u64::MAX.to_string(), "CallerID": OWNER,
         "KnownChannels": known, "Options": {"BackupSource": source, "Parts": parts}});
     let client = server.client();
     let created = client

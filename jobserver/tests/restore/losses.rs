@@ -1,10 +1,14 @@
 //! What Discord refuses, or makes wait for long, costs nothing else.
 
 use serde_json::{Value, json};
+use splashtail_core::ids::TaskId;
 use splashtail_sandbox_world::faults::{Action, Match, Rule};
 
-use crate::support::server::{GUILD, OWNER, world};
+use crate::support::Jobserver;
+use crate::support::server::{GUILD, OWNER, World, world};
 use crate::{channel_named, saved, state};
+
+const SPARE: &str = "1100000000000000014";
 
 /// Who lost a role keeps what is new, unless told otherwise.
 #[tokio::test(flavor = "multi_thread")]
@@ -78,6 +82,69 @@ async fn a_restore_gives_nobody_what_its_caller_lacks() {
     assert_eq!((status, &answer["code"]), (400, &json!("file_not_allowed")));
 }
 
+/// A restore by the owner that waits two hours for a role.
+async fn parked(world: &World, server: &Jobserver, source: &str) -> TaskId {
+    let limited = Rule {
+        matches: Match {
+            method: Some("POST".to_owned()),
+            route: Some("/guilds/{guild_id}/roles".to_owned()),
+            ..Match::default()
+        },
+        action: Action::Status {
+            status: 429,
+            scope: Some("user".to_owned()),
+            retry_after: Some(7200.0),
+            header_retry_after: None,
+            html: false,
+            body: None,
+        },
+        times: Some(1),
+        probability: 1.0,
+    };
+    world.control.add_fault(&limited).await.unwrap();
+    let id = server
+        .order_restore(world, json!({"BackupSource": source}))
+        .await;
+    let says = |line: &splashtail_storage::TaskLogEntry| line.msg.contains("wait for a limit");
+    while !server.log(id).await.iter().any(says) {
+        assert!(!server.has_ended(id).await, "{:#?}", server.log(id).await);
+        tokio::task::yield_now().await;
+    }
+    id
+}
+
+/// Whoever gave the server away meanwhile is a member, and makes no role by a restore that they could not
+/// reach.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_former_owner_makes_no_role() {
+    let world = world().await;
+    let server = world.setup.start().await;
+    let guild = format!("/guilds/{GUILD}");
+    let roles = format!("{guild}/roles");
+    let keeper = json!({"name": "keeper", "permissions": "0"});
+    let keeper = world.rest(OWNER, "POST", &roles, keeper).await;
+    let (_, source) = saved(&world, &server, json!({})).await;
+    let path = format!("{roles}/{}", keeper["id"].as_str().unwrap());
+    world.rest(OWNER, "DELETE", &path, Value::Null).await;
+    let id = parked(&world, &server, &source).await;
+    let heir = json!({"owner_id": SPARE});
+    world.rest(OWNER, "PATCH", &guild, heir).await;
+    let path = format!("{guild}/members/{OWNER}");
+    world
+        .rest(SPARE, "PATCH", &path, json!({"roles": []}))
+        .await;
+    server.kill();
+    world.setup.wake().await;
+    let server = world.setup.start().await;
+    let report = server.document(id).await;
+    let there = world.rest(SPARE, "GET", &roles, Value::Null).await;
+    let mut there = there.as_array().unwrap().iter();
+    assert!(there.all(|role| role["name"] != "keeper"), "{report:#}");
+    let mut left = report["not_restored"].as_array().unwrap().iter();
+    let named = left.any(|item| item["code"] == "caller_hierarchy" && item["name"] == "keeper");
+    assert!(named, "{report:#}");
+}
+
 /// Cases 5 and 20 of the restore matrix: a limit of hours holds up what stands under it and nothing
 /// else, and the job says so and waits.
 #[tokio::test(flavor = "multi_thread")]
@@ -101,32 +168,7 @@ async fn a_long_limit_holds_up_only_what_it_concerns() {
     ] {
         world.rest(OWNER, "DELETE", &path, Value::Null).await;
     }
-    let limited = Rule {
-        matches: Match {
-            method: Some("POST".to_owned()),
-            route: Some("/guilds/{guild_id}/roles".to_owned()),
-            ..Match::default()
-        },
-        action: Action::Status {
-            status: 429,
-            scope: Some("user".to_owned()),
-            retry_after: Some(7200.0),
-            header_retry_after: None,
-            html: false,
-            body: None,
-        },
-        times: Some(1),
-        probability: 1.0,
-    };
-    world.control.add_fault(&limited).await.unwrap();
-    let id = server
-        .order_restore(&world, json!({"BackupSource": source}))
-        .await;
-    let says = |line: &splashtail_storage::TaskLogEntry| line.msg.contains("wait for a limit");
-    while !server.log(id).await.iter().any(says) {
-        assert!(!server.has_ended(id).await, "{:#?}", server.log(id).await);
-        tokio::task::yield_now().await;
-    }
+    let id = parked(&world, &server, &source).await;
     assert!(
         channel_named(&world, "apart").await.is_some(),
         "it does not depend on the role"

@@ -282,10 +282,10 @@ impl Jobserver {
         self.order_restore_by(u64::MAX, world, options).await
     }
 
-    /// As a member with these permissions.
+    /// As the owner, who could give no more than these permissions.
     pub async fn order_restore_by(&self, caller: u64, world: &World, options: Value) -> TaskId {
         let data = json!({"ServerID": GUILD, "Options": options,
-                          "CallerPermissions": caller.to_string(),
+                          "CallerPermissions": caller.to_string(), "CallerID": OWNER,
                           "KnownChannels": world.known_channels().await});
         let client = self.client();
         let created = client

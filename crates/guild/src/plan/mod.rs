@@ -3,10 +3,12 @@
 
 mod body;
 mod channels;
+mod gains;
 mod mode;
 mod newcomers;
 mod occurrence;
 mod others;
+mod reach;
 mod rehearse;
 mod roles;
 mod settings;
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use mode::{Mode, Rule, Surplus};
+pub use reach::Reach;
 pub use rehearse::rehearse;
 
 use crate::compare::{Comparison, compare_paired};
@@ -143,6 +146,8 @@ pub enum Why {
     Withheld(u64),
     /// The role stands above the bot's own, or is its own.
     Hierarchy,
+    /// The role does not stand below the highest one of whoever ordered the plan, or did not.
+    Outranked,
     /// Roles of applications, boosters and subscriptions come and go with their owners.
     Managed,
     /// The channel is hidden from the bot.
@@ -165,13 +170,16 @@ pub enum Why {
 
 /// Plans the way from `live` to `wanted`. Equal inputs give equal plans.
 pub fn plan(live: &Structure, wanted: &Structure, facts: Facts, mode: &Mode) -> Plan {
-    let mapping = pair(live, wanted);
+    let mut mapping = pair(live, wanted);
+    let reach = Reach::of(mode.orderer.as_deref(), live, wanted, &mapping);
+    reach.part(live, wanted, &mut mapping);
     let comparison = compare_paired(live, wanted, &mapping);
     let mut draft = Draft {
         live,
         wanted,
         facts,
         mode,
+        reach,
         comparison,
         plan: Plan {
             effects: Vec::new(),
@@ -195,6 +203,8 @@ struct Draft<'s> {
     wanted: &'s Structure,
     facts: Facts,
     mode: &'s Mode,
+    /// Of whoever ordered it.
+    reach: Reach,
     comparison: Comparison,
     plan: Plan,
     /// Surplus that is planned to go already, to make room.

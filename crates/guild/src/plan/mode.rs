@@ -44,6 +44,9 @@ pub struct Mode {
     /// Permission bits that roles, or members by overwrites, may gain: those of whoever ordered the
     /// plan. ADMINISTRATOR stands for all.
     pub grants: u64,
+    /// Live roles of whoever ordered the plan, which reaches below the highest of them. `None`: their
+    /// rank stands in the way of nothing.
+    pub orderer: Option<Vec<Id>>,
     /// Pictures and sounds whose bytes nobody has are not deleted: nothing could bring them back.
     pub keeps_unsaved: bool,
     /// What lies before is over: Discord takes no event of the past. Without it nothing is.
@@ -61,6 +64,7 @@ impl Mode {
             protected: BTreeSet::new(),
             overwrites: true,
             grants: u64::MAX,
+            orderer: None,
             keeps_unsaved: false,
             now: None,
             actor: None,

@@ -24,9 +24,16 @@ impl Draft<'_> {
         }
     }
 
-    /// Whether a live role may be edited, moved and deleted.
-    pub(super) fn below_own(&self, role: Id) -> bool {
-        self.facts.stands_above(role, self.live)
+    /// Why a live role may not be edited, moved and deleted.
+    pub(super) fn rank_forbids(&self, role: Id) -> Option<Why> {
+        if !self.facts.stands_above(role, self.live) {
+            return Some(Why::Hierarchy);
+        }
+        (!self.reach.covers(role, self.live)).then_some(Why::Outranked)
+    }
+
+    fn may_move(&self, role: Id) -> bool {
+        self.rank_forbids(role).is_none()
     }
 
     /// Wanted roles, the highest first.
@@ -51,6 +58,11 @@ impl Draft<'_> {
         for (id, role) in wanted {
             if role["managed"] == true {
                 self.unable(Kind::Role, id, Vec::new(), Why::Managed);
+                continue;
+            }
+            // Made again, it would be within their reach, with all that settings give it.
+            if !self.reach.covered(id, self.wanted) {
+                self.unable(Kind::Role, id, Vec::new(), Why::Outranked);
                 continue;
             }
             if room == 0 && self.make_room(Kind::Role, &|_| true) {
@@ -105,8 +117,8 @@ impl Draft<'_> {
             }
             // Managed roles are not given or deleted by hand, but edited like others.
             let everyone = live == self.live.id();
-            if !everyone && !self.below_own(live) {
-                self.unable(Kind::Role, wanted, names, Why::Hierarchy);
+            if let Some(why) = self.rank_forbids(live).filter(|_| !everyone) {
+                self.unable(Kind::Role, wanted, names, why);
                 continue;
             }
             let mut body = body::take(&role, &names);
@@ -184,7 +196,7 @@ impl Draft<'_> {
         }
     }
 
-    /// One call that gives every role below the bot's own its place. Roles that are not wanted keep
+    /// One call that gives every role that may be moved its place. Roles that are not wanted keep
     /// the neighbour above which they stand.
     fn sort_roles(&mut self, created: &[Id]) {
         if created.is_empty() && !self.comparison.reordered.contains(&Bucket::Roles) {
@@ -205,7 +217,7 @@ impl Draft<'_> {
         };
         let movable: Vec<Subject> = live
             .iter()
-            .filter(|(id, _)| self.below_own(*id))
+            .filter(|(id, _)| self.may_move(*id))
             .map(|(id, _)| subject(*id))
             .collect();
         // New ones stand at the bottom, the youngest lowest.
@@ -258,19 +270,19 @@ impl Draft<'_> {
 }
 
 impl Draft<'_> {
-    /// New roles share a position with others, so there can be more roles below the bot's own than
-    /// positions, and a place at the bot's own position is refused. Any call that sorts numbers all
-    /// roles anew, the bot's own too: one that moves nothing makes room.
+    /// New roles share a position with others, so there can be more roles below the lowest one that
+    /// stays where it is than positions, and a place at its own position is refused, or passes it. Any
+    /// call that sorts numbers all roles anew, that one too: one that moves nothing makes room.
     fn renumber_roles(&mut self, present: &[Subject]) {
         let position = |id: Id| self.live.get(Kind::Role, id)?["position"].as_i64();
-        let top = self.facts.top_role.and_then(position).unwrap_or(i64::MAX);
+        let everyone = self.live.id();
+        let stay = self.live.all(Kind::Role).map(|(id, _)| id);
+        let stay = stay.filter(|id| *id != everyone && !self.may_move(*id));
+        let lowest_fixed = stay.filter_map(position).min().unwrap_or(i64::MAX);
         let places = i64::try_from(present.len()).unwrap_or(i64::MAX);
-        let Some(lowest) = present.first().filter(|_| places >= top) else {
+        let Some(lowest) = present.first().filter(|_| places >= lowest_fixed) else {
             return;
         };
-        if self.facts.owner {
-            return;
-        }
         // A new one is at 1.
         let at = lowest.resolved(Kind::Role, &self.plan.mapping);
         let at = at.and_then(position).unwrap_or(1);
@@ -283,8 +295,8 @@ impl Draft<'_> {
         self.act(step, bits::MANAGE_ROLES, everyone, operation, None);
     }
 
-    /// Where the bot's own role and those above stand is not the bot's to decide: they are named
-    /// when they should stand elsewhere, below one that it may move or among themselves.
+    /// Where roles stand that may not be moved is not the plan's to decide: they are named when they
+    /// should stand elsewhere, below one that may be moved or among themselves.
     fn report_fixed_roles(&mut self) {
         let everyone = self.live.id();
         let ranked: Vec<(Id, Id)> = self
@@ -302,17 +314,17 @@ impl Draft<'_> {
         let mut movable_above = false;
         let mut last = None;
         for (wanted, live) in ranked {
-            if self.below_own(live) {
+            let Some(why) = self.rank_forbids(live) else {
                 movable_above = true;
                 continue;
-            }
+            };
             if movable_above || last > at(live) {
-                astray.push(wanted);
+                astray.push((wanted, why));
             }
             last = last.max(at(live));
         }
-        for id in astray {
-            self.unable(Kind::Role, id, vec!["position"], Why::Hierarchy);
+        for (id, why) in astray {
+            self.unable(Kind::Role, id, vec!["position"], why);
         }
     }
 }

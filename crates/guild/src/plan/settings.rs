@@ -299,7 +299,7 @@ impl Draft<'_> {
             {
                 Some(Why::NeedsFile)
             }
-            Kind::Role if !self.below_own(id) => Some(Why::Hierarchy),
+            Kind::Role => self.rank_forbids(id),
             // Who does not know what was hidden then cannot say that this is new.
             Kind::Channel if !self.wanted.knows(Kind::Hidden) => Some(Why::NotVisible),
             // Its children would be moved unseen.
