@@ -5,8 +5,13 @@
 mod support;
 
 use serde_json::{Value, json};
+use splashtail_core::clock::Clock as _;
+use splashtail_core::ids::TaskId;
+use splashtail_storage::{Edit, NewChange};
+use support::Jobserver;
 use support::server::{GUILD, OWNER, World, world};
 
+const ADMINISTRATOR: &str = "1100000000000000011";
 const MEMBER: &str = "1100000000000000013";
 const SPARE: &str = "1100000000000000014";
 
@@ -146,7 +151,9 @@ async fn a_moderator_gives_no_role_above_their_own() {
     let by = async |caller: Value| {
         let mut data = json!({"ServerID": GUILD, "KnownChannels": world.known_channels().await,
             "Options": {"BackupSource": format!("task://{backup}")}});
-        data.as_object_mut().unwrap().extend(caller.as_object().unwrap().clone());
+        data.as_object_mut()
+            .unwrap()
+            .extend(caller.as_object().unwrap().clone());
         let client = server.client();
         let created = client.create_task("guild_restore_backup", data, true, None);
         server.document(created.await.unwrap().task_id).await
@@ -173,7 +180,10 @@ async fn a_moderator_gives_no_role_above_their_own() {
     assert!(!is_there("High").await);
     let now = world.rest(OWNER, "GET", &member, Value::Null).await;
     let least = role_named(&world, "Least").await;
-    assert!(now["roles"].as_array().unwrap().contains(&least["id"]), "{report:#}");
+    assert!(
+        now["roles"].as_array().unwrap().contains(&least["id"]),
+        "{report:#}"
+    );
 
     // What is alike in name and stands lower is another one.
     let fake = json!({"name": "High", "permissions": "0"});
@@ -181,13 +191,119 @@ async fn a_moderator_gives_no_role_above_their_own() {
     let moderator = json!({"CallerID": SPARE, "CallerPermissions": "8"});
     let report = by(moderator).await;
     assert_eq!(not_reached(&report), ["High"], "{report:#}");
-    assert_eq!(report["ids"]["role"][made[2].as_str().unwrap()], Value::Null);
+    assert_eq!(
+        report["ids"]["role"][made[2].as_str().unwrap()],
+        Value::Null
+    );
     let roles = world.roles().await;
-    assert!(roles.iter().all(|role| role["id"] != fake["id"]), "it is new");
+    assert!(
+        roles.iter().all(|role| role["id"] != fake["id"]),
+        "it is new"
+    );
     let owner = json!({"CallerID": OWNER, "CallerPermissions": all});
     let report = by(owner).await;
     assert!(is_there("High").await, "{report:#}");
     let now = world.rest(OWNER, "GET", &member, Value::Null).await;
     let high = role_named(&world, "High").await;
-    assert!(now["roles"].as_array().unwrap().contains(&high["id"]), "{report:#}");
+    assert!(
+        now["roles"].as_array().unwrap().contains(&high["id"]),
+        "{report:#}"
+    );
+}
+
+/// The bot's settings give a role power.
+async fn empower(server: &Jobserver, role: &str) {
+    let (guild, at) = (GUILD.parse().unwrap(), server.clock.now());
+    server.storage.guilds().ensure(guild, at).await.unwrap();
+    let settings = server.storage.settings();
+    let now = settings.read(guild, None).await.unwrap();
+    let edit = Edit {
+        setting: "guild_roles".to_owned(),
+        entry: role.to_owned(),
+        before: None,
+        after: Some(json!({"role_id": role, "index": 1})),
+    };
+    let change = NewChange {
+        guild,
+        decided_on: now.version,
+        by: OWNER.parse().unwrap(),
+        way: "test",
+        at,
+        undoes: None,
+        edits: &[edit],
+    };
+    settings.write(&change).await.unwrap();
+}
+
+/// The roles that they give power to.
+async fn powerful(server: &Jobserver) -> Vec<String> {
+    let settings = server.storage.settings();
+    let now = settings.read(GUILD.parse().unwrap(), None).await.unwrap();
+    now.rows.into_iter().map(|row| row.entry).collect()
+}
+
+/// A role that a member holds, in a backup, and the one that a restore made of it since.
+async fn made_again(world: &World, server: &Jobserver) -> (TaskId, String, String) {
+    let crew = json!({"name": "Crew", "permissions": "0"});
+    let first = world.rest(OWNER, "POST", &guild("/roles"), crew).await;
+    let member = guild(&format!("/members/{MEMBER}"));
+    let roles = json!({"roles": [first["id"]]});
+    world.rest(OWNER, "PATCH", &member, roles).await;
+    let backup = server.backup(world, json!({})).await;
+    delete_role(world, id(&first)).await;
+    let source = json!({"BackupSource": format!("task://{backup}")});
+    server.restore(world, source).await;
+    let second = role_named(world, "Crew").await;
+    assert_ne!(first["id"], second["id"]);
+    (backup, id(&first).to_owned(), id(&second).to_owned())
+}
+
+async fn delete_role(world: &World, role: &str) {
+    let path = guild(&format!("/roles/{role}"));
+    world.rest(OWNER, "DELETE", &path, Value::Null).await;
+}
+
+/// Settings go on with the role while it is made: by then it is power, which is the owner's to give.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_settings_make_powerful_meanwhile_is_given_to_nobody() {
+    let world = world().await;
+    let server = world.setup.start().await;
+    let (_, first, second) = made_again(&world, &server).await;
+    let backup = server.backup(&world, json!({})).await;
+    empower(&server, &first).await;
+    delete_role(&world, &second).await;
+    let data = json!({"ServerID": GUILD, "CallerID": ADMINISTRATOR, "CallerPermissions": "8",
+        "KnownChannels": world.known_channels().await,
+        "Options": {"BackupSource": format!("task://{backup}")}});
+    let client = server.client();
+    let created = client.create_task("guild_restore_backup", data, true, None);
+    let report = server.document(created.await.unwrap().task_id).await;
+    let third = role_named(&world, "Crew").await;
+    assert_eq!(powerful(&server).await, [id(&third)]);
+    let member = guild(&format!("/members/{MEMBER}"));
+    let now = world.rest(OWNER, "GET", &member, Value::Null).await;
+    assert_eq!(now["roles"], json!([]), "{report:#}");
+    let mut left = report["not_restored"].as_array().unwrap().iter();
+    assert!(
+        left.any(|item| item["code"] == "settings_name_it"),
+        "{report:#}"
+    );
+}
+
+/// Though the plan deletes it: what is to go may yet stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_stay_with_a_role_that_is_there() {
+    let world = world().await;
+    let server = world.setup.start().await;
+    let (backup, first, second) = made_again(&world, &server).await;
+    empower(&server, &second).await;
+    let path = guild(&format!("/roles/{second}"));
+    let other = json!({"name": "Other"});
+    world.rest(OWNER, "PATCH", &path, other).await;
+    let source = json!({"BackupSource": format!("task://{backup}")});
+    let report = server.restore(&world, source).await;
+    let third = role_named(&world, "Crew").await;
+    assert_eq!(report["ids"]["role"][&first], third["id"], "{report:#}");
+    assert_ne!(third["id"], second);
+    assert_eq!(powerful(&server).await, [second]);
 }
