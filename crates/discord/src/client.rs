@@ -134,6 +134,11 @@ impl Discord {
         self.inner.skew.ahead()
     }
 
+    /// What time it is by that one, as far as is known.
+    pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.inner.clock.now() - self.clock_ahead()
+    }
+
     /// How full the lines before Discord's limits are.
     pub fn load(&self) -> Load {
         self.inner.limits.load()

@@ -19,6 +19,7 @@ use crate::secret::SecretBytes;
 pub struct Intent {
     what: String,
     before: Value,
+    dated: Option<DateTime<Utc>>,
 }
 
 impl Intent {
@@ -27,6 +28,7 @@ impl Intent {
         Self {
             what: what.into(),
             before: Value::Null,
+            dated: None,
         }
     }
 
@@ -38,10 +40,24 @@ impl Intent {
             ..self
         }
     }
+
+    /// What time it is where the effect takes place. Clocks of ours that are wrong when it is intended
+    /// may be right when it is looked for, or the other way round; that one is the same.
+    #[must_use]
+    pub fn dated(self, at: DateTime<Utc>) -> Self {
+        Self {
+            dated: Some(at),
+            ..self
+        }
+    }
 }
 
-/// Marks one effect of one task: 16 hexadecimal digits for the audit log's reason, or for the
-/// object itself, by which a later run recognises what an earlier one did.
+/// Digits that tell nonces apart; what follows is a date.
+const RANDOM: usize = 16;
+
+/// Marks one effect of one task: 16 hexadecimal digits, and the date of its intent if that was dated, for
+/// the audit log's reason, or for the object itself, by which a later run recognises what an earlier one
+/// did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nonce {
     text: String,
@@ -57,6 +73,12 @@ impl Nonce {
     /// made is older.
     pub fn intended_at(&self) -> DateTime<Utc> {
         self.intended_at
+    }
+
+    /// See [`Intent::dated`].
+    pub fn dated_at(&self) -> Option<DateTime<Utc>> {
+        let millis = i64::from_str_radix(self.text.get(RANDOM..)?, 16).ok()?;
+        DateTime::from_timestamp_millis(millis)
     }
 }
 
@@ -213,7 +235,7 @@ impl JobContext {
     }
 
     async fn intend(&self, name: &str, intent: &Intent) -> Result<Nonce, JobError> {
-        let nonce = random_nonce()?;
+        let nonce = stamped(random_nonce()?, intent.dated);
         let before = intent.before.to_string();
         self.shared().journal.reserve(name, &before).await?;
         let item = NewItem {
@@ -268,6 +290,13 @@ fn random_nonce() -> Result<String, JobError> {
     Ok(format!("{:016x}", u64::from_be_bytes(bytes)))
 }
 
+fn stamped(random: String, dated: Option<DateTime<Utc>>) -> String {
+    match dated.map(|at| at.timestamp_millis()) {
+        Some(millis) if millis >= 0 => format!("{random}{millis:x}"),
+        _ => random,
+    }
+}
+
 /// What an earlier run made of it.
 fn settled<T: DeserializeOwned>(item: Item) -> Result<T, JobError> {
     if let Some(after) = &item.after {
@@ -279,4 +308,21 @@ fn settled<T: DeserializeOwned>(item: Item) -> Result<T, JobError> {
     let code = item.code.unwrap_or_else(|| "failed".to_owned());
     let note = item.note.unwrap_or_else(|| "It was not done".to_owned());
     Err(JobError::permanent(code, note))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonce_keeps_the_date_of_its_intent() {
+        let at = DateTime::from_timestamp_millis(1_764_590_400_123).unwrap();
+        let nonce = |dated| Nonce {
+            text: stamped(random_nonce().unwrap(), dated),
+            intended_at: DateTime::UNIX_EPOCH,
+        };
+        assert_eq!(nonce(Some(at)).dated_at(), Some(at));
+        assert_eq!(nonce(None).dated_at(), None);
+        assert_ne!(nonce(Some(at)).as_str(), nonce(Some(at)).as_str());
+    }
 }

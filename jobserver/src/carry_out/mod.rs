@@ -339,6 +339,7 @@ impl Run<'_> {
         let before = serde_json::to_value(&before).map_err(unstorable)?;
         let what = format!("{} {name}", verb(operation, kind));
         let intent = Intent::new(what.trim()).before(before);
+        let intent = intent.dated(discord.now());
         // The lookup is part of `ensure`: it only has to be told that there was an earlier try.
         let resumed = AtomicBool::new(false);
         let asked = AtomicBool::new(false);
@@ -472,6 +473,7 @@ pub fn acting(
     let reason = reason.of(mark.as_str(), leaves);
     discord
         .acting(mark, nonce.intended_at())
+        .dated(nonce.dated_at())
         .reason(&reason)
         .longest_wait(LONGEST_WAIT)
         .cancelled_by(cx.cancelled())

@@ -191,6 +191,7 @@ pub struct Acting {
     discord: Discord,
     nonce: Nonce,
     since: DateTime<Utc>,
+    dated: Option<DateTime<Utc>>,
     reason: String,
     resumed: bool,
     owned: HashSet<u64>,
@@ -207,6 +208,7 @@ impl Discord {
             discord: self.clone(),
             nonce,
             since,
+            dated: None,
             reason: String::new(),
             resumed: false,
             owned: HashSet::new(),
@@ -221,6 +223,12 @@ impl Acting {
     /// What people read in the audit log. The nonce follows it; what does not fit is cut.
     pub fn reason(mut self, reason: &str) -> Self {
         reason.trim().clone_into(&mut self.reason);
+        self
+    }
+
+    /// The same by Discord's own time, where somebody noted it: clocks may have been set since.
+    pub fn dated(mut self, at: Option<DateTime<Utc>>) -> Self {
+        self.dated = at;
         self
     }
 
@@ -284,13 +292,18 @@ impl Acting {
     }
 
     /// The smallest id that an object made by this effect can have, by Discord's time. An intent that is
-    /// yet to come was dated by a clock that has been turned back since.
+    /// yet to come was dated by a clock that has been turned back since; one that is not may have been,
+    /// too, and then what was noted of Discord's time tells.
     fn earliest_id(&self) -> u64 {
         let now = self.discord.inner.clock.now();
-        if self.since > now + CLOCK_SKEW {
-            return first_id_at(now - self.discord.clock_ahead() - TURNED_BACK);
-        }
-        first_id_at(self.since - self.discord.clock_ahead() - CLOCK_SKEW)
+        let there = self.discord.now();
+        let noted = self.dated.filter(|at| *at <= there + CLOCK_SKEW);
+        let noted = noted.map(|at| at - CLOCK_SKEW);
+        let counted = match self.since > now + CLOCK_SKEW {
+            true => there - noted.map_or(TURNED_BACK, |_| CLOCK_SKEW),
+            false => self.since - self.discord.clock_ahead() - CLOCK_SKEW,
+        };
+        first_id_at(noted.map_or(counted, |noted| noted.min(counted)))
     }
 
     /// Nothing tells what became of it. It was sent at the latest when its time in line was over.

@@ -159,6 +159,27 @@ async fn a_creation_is_found_though_our_clock_was_turned_back() {
     assert_eq!(fake.posts().await, 0);
 }
 
+/// The database's clock was three hours ahead when the intent was written down, and was set right after it:
+/// by what it says the intent was one hour ago.
+#[tokio::test]
+async fn a_creation_is_found_though_the_intents_clock_was_set_since() {
+    let hour = TimeDelta::hours(1);
+    for (noted, outcome) in [(true, Outcome::Adopted), (false, Outcome::Created)] {
+        let fake = Fake::new().await;
+        fake.hides_the_audit_log().await;
+        let ours = made(-4 * 3600, 1);
+        let role = json!([{"id": ours, "name": "Mod"}]);
+        fake.answers("GET", &format!("{G}/roles"), 200, role).await;
+        let new = json!({"id": made(1, 1), "name": "Mod"});
+        fake.answers("POST", &format!("{G}/roles"), 200, new).await;
+        let now = fake.clock.now();
+        let acting = fake.discord.acting(Nonce::of(&["job", "step"]), now - hour);
+        let acting = acting.dated(noted.then_some(now - hour * 4));
+        let ensured = fake.role(acting.resumed(true), json!({"name": "Mod"}));
+        assert_eq!(ensured.await.unwrap().outcome, outcome);
+    }
+}
+
 /// It appears in the list some seconds after the connection was given up.
 #[tokio::test]
 async fn what_discord_finishes_later_is_found() {

@@ -317,6 +317,7 @@ impl Messages<'_> {
             async { Ok(None) }
         };
         let intent = Intent::new(what).before(before);
+        let intent = intent.dated(self.discord.now());
         let made: Option<String> = self.cx.effect(step, intent, act, lookup).await?;
         Ok(made.and_then(|made| made.parse().ok()))
     }
