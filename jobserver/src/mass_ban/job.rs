@@ -6,17 +6,16 @@ use splashtail_antinuke::TagKey;
 use splashtail_api_types::job_kinds;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
-use splashtail_core::telemetry::Chain;
 use splashtail_discord::Discord;
 use splashtail_jobs::{
     Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, TaskRow,
 };
 use splashtail_storage::Storage;
-use tracing::warn;
 
 use super::lift;
 use super::options::{self, Fields};
 use super::run::Run;
+use super::stopped::Desk;
 use crate::backup;
 use crate::objects::Objects;
 
@@ -80,9 +79,12 @@ impl Job for MassBan {
     }
 
     async fn ended(&self, task: TaskId) {
-        if let Err(error) = self.publish_stopped(task).await {
-            warn!(job.id = %task, error = %Chain(&error), "what a mass ban did before it ended is not published");
-        }
+        let desk = Desk {
+            storage: self.storage.clone(),
+            objects: self.objects.clone(),
+            clock: self.clock.clone(),
+        };
+        desk.publish(task).await;
     }
 
     async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {

@@ -271,7 +271,7 @@ impl Run<'_> {
             let made = match self.ban(chunk).await {
                 Ok(made) => made,
                 Err(JobError::Permanent { code, message, .. }) if !stops_everything(&code) => {
-                    self.refused(plan.singly, chunk, (code, message))
+                    refused(chunk, (code, message))
                 }
                 Err(error) => return Err(error),
             };
@@ -283,21 +283,6 @@ impl Run<'_> {
             }
         }
         Ok(done)
-    }
-
-    /// What a refusal of a whole call means: somebody alone may have risen, for many it is over.
-    fn refused(&self, singly: bool, chunk: &[UserId], why: (String, String)) -> Banned {
-        match singly && why.0 == FORBIDDEN {
-            true => Banned {
-                failed: chunk.to_vec(),
-                ..Banned::default()
-            },
-            false => Banned {
-                left: chunk.to_vec(),
-                stopped: Some(why),
-                ..Banned::default()
-            },
-        }
     }
 
     async fn ban(&self, users: &[UserId]) -> Result<Banned, JobError> {
@@ -422,6 +407,21 @@ impl Run<'_> {
         let put = self.job.objects.put(&key, text.into()).await;
         put.map_err(BackupError::Objects)?;
         Ok(name.to_owned())
+    }
+}
+
+/// What a refusal of a whole call means: somebody alone may have risen, for many it is over.
+pub(super) fn refused(users: &[UserId], why: (String, String)) -> Banned {
+    match users.len() == 1 && why.0 == FORBIDDEN {
+        true => Banned {
+            failed: users.to_vec(),
+            ..Banned::default()
+        },
+        false => Banned {
+            left: users.to_vec(),
+            stopped: Some(why),
+            ..Banned::default()
+        },
     }
 }
 
