@@ -100,6 +100,7 @@ notice-only-told = { $whom } tut von etwas mehr, als hier normal ist. `/{ comman
 notice-blind = Das Audit-Log sagt nicht, wer hier was tut. Ich kann Rechte nehmen, aber niemanden verantwortlich machen. Hat meine Rolle noch „Audit-Log einsehen“?
 notice-timed-out = Jemand hat mich in einen Timeout gesetzt. Ich mache weiter, so weit Discord mich lässt.
 notice-expelled = Ich wurde von deinem Server entfernt. Füge mich wieder hinzu, wenn du das nicht warst; was ich von ihm wusste, ist noch da.
+notice-bans-full = { $whom } ist draußen und nicht gebannt: Discord nimmt vorerst keine Banns von Leuten außerhalb dieses Servers mehr an. Bis morgen nehme ich Rollen und banne, und entferne niemanden, der wiederkommen könnte. Hebe alte Banns auf, um Platz zu schaffen.
 notice-unexplained = { $whom } hatte gefährliche Rechte, die niemand gegeben hat. Ich habe sie zurückgenommen.
 notice-bot-held = { $whom } ist ein neuer Bot mit gefährlichen Rechten. Sie sind aus, bis du sie gibst.
 notice-trust-given = { $whom } hat eine Rolle bekommen, der hier vertraut wird, und nicht vom Eigentümer: Aufgehalten wird { $whom } jetzt nie. `/{ command-protection } { command-protection-untrust }` entzieht der Rolle das Vertrauen.

@@ -100,6 +100,7 @@ notice-only-told = { $whom } does more of something than is normal here. `/limit
 notice-blind = The audit log does not tell who does things here. I can take permissions, but hold nobody responsible. Does my role still have View Audit Log?
 notice-timed-out = Somebody timed me out. I go on as far as Discord lets me.
 notice-expelled = I was removed from your server. Add me again if that was not you; what I knew of it is kept.
+notice-bans-full = { $whom } is out and not banned: Discord takes no more bans of people outside this server for now. Until tomorrow I take roles and ban, and remove nobody who could come back. Lift old bans to make room.
 notice-unexplained = { $whom } had dangerous permissions that nobody gave. I took them back.
 notice-bot-held = { $whom } is a new bot with dangerous permissions. They are off until you give them.
 notice-trust-given = { $whom } was given a role that is trusted here, and not by the owner: they are never stopped now. `/protection untrust` takes the trust from the role.

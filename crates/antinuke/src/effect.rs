@@ -169,6 +169,8 @@ pub enum Notice {
     Template,
     /// The welcome screen is another.
     WelcomeScreen,
+    /// Discord takes no more bans of people outside the server.
+    BansFull,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

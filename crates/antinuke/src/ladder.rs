@@ -39,6 +39,8 @@ pub struct Case<'a> {
     pub fetched: bool,
     /// What they did was read in the log: it may have been answered already.
     pub late: bool,
+    /// Discord takes no bans of people outside the server: whoever is removed may come back.
+    pub bans_full: bool,
     pub reason: &'a str,
 }
 
@@ -77,13 +79,17 @@ pub fn next(case: Case<'_>, sight: Sight<'_>, policy: &Policy, ladder: &[Answer]
         if !case.fetched {
             return Next::Fetch;
         }
+        if case.bans_full {
+            return Next::Harmless;
+        }
         return match case.may(Rung::Ban) && mine & bits::BAN_MEMBERS != 0 {
             true => Next::Calls(vec![ban(&case, sight)]),
             false => Next::Beyond(Vec::new()),
         };
     };
-    let bans_first = ladder.first() == Some(&Answer::Ban);
-    if member.gone.is_some() && !bans_first && case.tried.is_empty() {
+    let bans_first = ladder.first() == Some(&Answer::Ban) && !case.bans_full;
+    let untried = case.tried.is_empty() || case.bans_full;
+    if member.gone.is_some() && !bans_first && untried {
         return Next::Harmless;
     }
     let roles = member.roles.clone();
@@ -100,11 +106,14 @@ pub fn next(case: Case<'_>, sight: Sight<'_>, policy: &Policy, ladder: &[Answer]
         Answer::Kick => Rung::Kick,
         Answer::Ban => Rung::Ban,
     });
+    let may_ban = mine & bits::BAN_MEMBERS != 0;
     for rung in order.filter(|rung| case.may(*rung)) {
         let calls = match rung {
             Rung::TakeRoles if mine & bits::MANAGE_ROLES != 0 => {
                 take_roles(&case, sight, policy, &roles)
             }
+            // A ban can follow only while they are here.
+            Rung::Kick if case.bans_full && may_ban => None,
             Rung::Kick if mine & bits::KICK_MEMBERS != 0 && member.gone.is_none() => {
                 Some(vec![kick(&case, sight)])
             }

@@ -352,6 +352,7 @@ pub(super) fn notice(language: Language, notice: Notice, about: Option<Id>) -> V
         Notice::TimedOut => text!(language, "notice-timed-out"),
         Notice::Expelled => text!(language, "notice-expelled"),
         Notice::UnexplainedPower => text!(language, "notice-unexplained", whom = whom),
+        Notice::BansFull => text!(language, "notice-bans-full", whom = whom),
         Notice::BotHeld => text!(language, "notice-bot-held", whom = whom),
         Notice::TrustGiven => text!(language, "notice-trust-given", whom = whom),
         Notice::TrustTaken => text!(language, "notice-trust-taken", whom = whom),

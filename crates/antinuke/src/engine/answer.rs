@@ -7,14 +7,18 @@ use super::Engine;
 use super::contain::is_containing;
 use crate::actor::State;
 use crate::bits::POWER;
-use crate::effect::{CallKey, Effect, Outcome, Rung, Timing};
+use crate::effect::{Alert, CallKey, Effect, Notice, Outcome, Rung, Timing};
 use crate::incident::IncidentState;
 use crate::members::permissions;
-use crate::moment::{MINUTE, Moment};
+use crate::moment::{DAY, MINUTE, Moment};
 
 /// Discord's codes (docs, "JSON error codes").
 const UNKNOWN_MEMBER: u64 = 10_007;
 const UNKNOWN_USER: u64 = 10_013;
+/// "Maximum number of bans for non-guild members have been exceeded".
+const STRANGERS_BANNED: u64 = 30_035;
+/// How long that is taken for true: Discord does not say.
+const BANS_FULL_FOR: u64 = DAY;
 
 impl Engine {
     pub(super) fn answered(
@@ -53,6 +57,9 @@ impl Engine {
         match outcome {
             Outcome::Done => self.held(key, body.as_ref(), structure, now),
             Outcome::Refused { code, .. } => {
+                if code == STRANGERS_BANNED {
+                    self.on_bans_full(key, now, out);
+                }
                 if matches!(code, UNKNOWN_MEMBER | UNKNOWN_USER) && key.rung != Rung::Ban {
                     self.members.leave(key.actor, now);
                 }
@@ -61,6 +68,23 @@ impl Engine {
             Outcome::Limited { .. } | Outcome::Down => self.failed(key, structure, now, out),
         }
         self.publish(key.incident, false, now, out);
+    }
+
+    /// Nobody outside the server is banned any more: whoever is there has their roles taken instead.
+    fn on_bans_full(&mut self, key: CallKey, now: Moment, out: &mut Vec<Effect>) {
+        self.members.leave(key.actor, now);
+        self.bans_full = Some(now);
+        let alert = Alert {
+            notice: Notice::BansFull,
+            incident: Some(key.incident),
+            about: Some(key.actor),
+            owner: false,
+        };
+        self.tell(alert, now, out);
+    }
+
+    pub(super) fn forget_bans_full(&mut self, now: Moment) {
+        self.bans_full.take_if(|at| now.since(*at) >= BANS_FULL_FOR);
     }
 
     fn held(&mut self, key: CallKey, body: Option<&Value>, structure: &Structure, now: Moment) {

@@ -152,6 +152,7 @@ impl Engine {
             round: key.round,
             fetched: false,
             late: false,
+            bans_full: false,
             reason: REASON,
         };
         let call = |subject, method, path| {
@@ -234,6 +235,7 @@ impl Engine {
             round,
             fetched: false,
             late: false,
+            bans_full: false,
             reason: REASON,
         };
         let sight = self.sight(structure);

@@ -217,6 +217,7 @@ impl Engine {
             },
             fetched,
             late: self.late.contains(&user),
+            bans_full: self.bans_full.is_some(),
             reason: REASON,
         };
         build(case, self)

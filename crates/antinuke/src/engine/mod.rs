@@ -168,6 +168,8 @@ pub struct Engine {
     /// Members of whom nothing was known, and when they were asked for.
     asked_for: BTreeMap<Id, Moment>,
     looks: Looks,
+    /// When Discord last took no ban of somebody outside the server: it takes so many of them.
+    bans_full: Option<Moment>,
     /// The entry that is judged was read in the log.
     reads_log: bool,
     /// Suspects of whom that was so. Whoever holds no power any more is not punished for it.
@@ -216,6 +218,7 @@ impl Engine {
             reach_at: None,
             asked_for: BTreeMap::new(),
             looks: Looks::default(),
+            bans_full: None,
             reads_log: false,
             late: BTreeSet::new(),
             serial: 0,

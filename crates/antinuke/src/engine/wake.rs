@@ -53,6 +53,7 @@ impl Engine {
         self.step_states(structure, now, out);
         self.reach_later(structure, now, out);
         self.renew_panic(structure, now, out);
+        self.forget_bans_full(now);
         self.forget(now);
     }
 }

@@ -146,6 +146,7 @@ impl Engine {
             round: 0,
             fetched: false,
             late: false,
+            bans_full: false,
             reason: "AntiRaid: a webhook was used for spam",
         };
         let path = format!("/webhooks/{webhook}");

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use splashtail_antinuke::{
-    DAY, HOUR, IncidentKind, IncidentState, Mode, Notice, Outcome, Rung, SECOND, bits,
+    Answer, DAY, HOUR, IncidentKind, IncidentState, Mode, Notice, Outcome, Rung, SECOND, bits,
 };
 use splashtail_guild::Id;
 
@@ -424,4 +424,34 @@ fn switched_off_nothing_is_counted() {
         world.delete_channel(MOD, n);
     }
     world.no_incident();
+}
+
+/// Discord takes so many bans of people who are not in the server (30035).
+#[test]
+fn where_no_stranger_can_be_banned_nobody_is_kicked() {
+    let mut world = World::with(|policy| policy.answer = Answer::Kick);
+    let full = Outcome::Refused {
+        status: 400,
+        code: 30_035,
+    };
+    let no = Outcome::Refused {
+        status: 403,
+        code: 50_013,
+    };
+    world.answers.push((Rung::Kick, Some(no)));
+    world.answers.push((Rung::Ban, Some(full)));
+    for n in 0..4 {
+        world.delete_channel(MOD, n);
+    }
+    assert!(world.told(Notice::BansFull));
+    assert!(world.is_contained(MOD), "they are out");
+    assert!(world.engine.panic().is_none());
+    world.answers.clear();
+    for n in 4..8 {
+        world.delete_channel(ADMIN, n);
+    }
+    assert!(world.is_contained(ADMIN));
+    let theirs = world.against(ADMIN);
+    assert!(theirs.iter().all(|call| call.key.rung != Rung::Kick));
+    assert!(!theirs.is_empty());
 }
