@@ -329,6 +329,7 @@ export interface NewDrill {
   rate?: number;
   actors?: number;
   above_bot?: boolean;
+  moderators?: boolean;
   own_token?: boolean;
   once?: boolean;
   acts?: string[];

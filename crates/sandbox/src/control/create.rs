@@ -60,6 +60,8 @@ pub(super) async fn create_app(State(control): Ctl, Body(body): Body<NewApp>) ->
 }
 
 const MAX_SHARDS: u32 = 1_024;
+/// Since when somebody can have been a member.
+const MAX_DAYS: u32 = 3_650;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 pub(super) async fn edit_app(
@@ -154,6 +156,11 @@ pub(super) async fn create_guild(State(control): Ctl, Body(body): Body<NewGuild>
         .map(|m| id(m))
         .collect::<Result<_, _>>()?;
     let apps: Vec<Id> = body.apps.iter().map(|a| id(a)).collect::<Result<_, _>>()?;
+    if body.joined_days_ago > MAX_DAYS {
+        return Err(Failure::bad(format!(
+            "`joined_days_ago` is at most {MAX_DAYS}"
+        )));
+    }
     if body.name.trim().is_empty() {
         return Err(Failure::bad("`name` is needed"));
     }
@@ -177,9 +184,13 @@ pub(super) async fn create_guild(State(control): Ctl, Body(body): Body<NewGuild>
             Role::new(guild_id, "@everyone", DEFAULT_EVERYONE, 0),
         );
         world.guilds.insert(guild_id, guild);
-        world.add_member(guild_id, owner);
-        for member in members.iter().filter(|m| **m != owner) {
-            world.add_member(guild_id, *member);
+        let joined = world.now().plus(-DAY_MS * i64::from(body.joined_days_ago));
+        let others = members.iter().filter(|m| **m != owner);
+        for user in std::iter::once(&owner).chain(others) {
+            world.add_member_as(guild_id, *user, |member| {
+                member.joined_at = joined;
+                member.last_active = joined;
+            });
         }
         let channel = world.next_id();
         world.add_channel(Channel::new(channel, 0, Some(guild_id), "general"));

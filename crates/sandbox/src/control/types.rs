@@ -307,6 +307,8 @@ pub struct NewGuild {
     pub owner_id: String,
     /// Users to add as members.
     pub members: Vec<String>,
+    /// So many days ago they came, the owner too; at most 3650.
+    pub joined_days_ago: u32,
     /// Applications whose bots join, with Administrator.
     pub apps: Vec<String>,
 }

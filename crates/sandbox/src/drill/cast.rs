@@ -18,6 +18,15 @@ const BATCH_DAYS: u32 = 540;
 /// Accounts that rogues have ready to be made administrators.
 const ACCOMPLICES: u32 = 3;
 
+/// What moderators are given.
+const MODERATOR: u64 = perm::KICK_MEMBERS
+    | perm::BAN_MEMBERS
+    | perm::MANAGE_CHANNELS
+    | perm::MANAGE_ROLES
+    | perm::MANAGE_WEBHOOKS
+    | perm::MANAGE_MESSAGES
+    | perm::MODERATE_MEMBERS;
+
 /// A webhook of the attackers.
 #[derive(Debug, Clone)]
 pub(super) struct Hook {
@@ -36,9 +45,11 @@ pub(super) struct Stage {
     pub known: BTreeSet<Id>,
     /// The leaked token.
     pub token: Option<String>,
-    /// Roles that make attackers administrators.
+    /// Roles that give attackers their power.
     pub arms: BTreeSet<Id>,
-    /// All attackers began as administrators.
+    /// Who has none of these permissions has no power any more.
+    pub power: u64,
+    /// All attackers began with power.
     pub armed: bool,
     /// Later ids are of the drill's time.
     pub since: Id,
@@ -86,6 +97,10 @@ impl Stage {
         let (members, people) = targets(guild);
         let (channels, roles) = (ordered_channels(world, guild), ordered_roles(guild));
         let mut stage = Self {
+            power: match settings.moderators {
+                true => MODERATOR,
+                false => perm::ADMINISTRATOR,
+            },
             guild: guild_id,
             guild_name: guild.name.clone(),
             open: open_channels(world, guild),
@@ -151,21 +166,18 @@ impl Stage {
             stage.armed = stage
                 .attackers
                 .iter()
-                .all(|a| perm::in_guild(guild, *a, world.now()) & perm::ADMINISTRATOR != 0);
+                .all(|a| perm::in_guild(guild, *a, world.now()) & stage.power != 0);
         }
         // Announcements of the scene are history; nothing made later is older.
         stage.since = world.next_id();
         Ok(stage)
     }
 
-    /// One role with Administrator for all rogues.
+    /// One role for all rogues.
     fn arm_rogues(&mut self, world: &mut World, above: bool) {
         let role = world.next_id();
         let position = place_role(world, self.guild, above);
-        world.add_role(
-            self.guild,
-            Role::new(role, "Helpers", perm::ADMINISTRATOR, position),
-        );
+        world.add_role(self.guild, Role::new(role, "Helpers", self.power, position));
         for user in &self.attackers {
             if let Some(user) = world.users.get_mut(user) {
                 user.mfa_enabled = true;
@@ -237,7 +249,7 @@ impl Stage {
             guild.is_some_and(|g| {
                 let free = g.members.get(id).is_some_and(|m| !m.timed_out(now));
                 let bits = perm::in_guild(g, **id, now);
-                free && (!self.armed || bits & perm::ADMINISTRATOR != 0)
+                free && (!self.armed || bits & self.power != 0)
             })
         };
         Attackers {

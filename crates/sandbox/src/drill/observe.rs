@@ -11,7 +11,7 @@ use http::Method;
 use splashtail_sandbox_world::Sandbox;
 use splashtail_sandbox_world::journal::Record;
 use splashtail_sandbox_world::world::{
-    AuditEntry, Guild, Id, Removed, Verdict, World, action, permissions as perm,
+    AuditEntry, Guild, Id, Removed, Verdict, World, action,
 };
 
 use super::act::Act;
@@ -266,7 +266,7 @@ fn judge(entry: &AuditEntry, stage: &Stage, spoils: &Spoils) -> Option<Defence> 
         action::ROLE_UPDATE if stage.arms.contains(&target) => {
             let bits = change("permissions")?.new.as_ref()?.as_str()?;
             let bits: u64 = bits.parse().ok()?;
-            (bits & perm::ADMINISTRATOR == 0).then_some(Defence::RolesTaken)
+            (bits & stage.power == 0).then_some(Defence::RolesTaken)
         }
         action::CHANNEL_DELETE if spoils.channels_created.contains(&target) => {
             Some(Defence::ChannelsRemoved)

@@ -67,6 +67,7 @@ pub(super) fn settle(order: &NewDrill, now: Stamp) -> Result<DrillSettings, Dril
         &[Raid, Spam, Nuke],
     )?;
     fits("above_bot", order.above_bot, &[Nuke, TokenLeak])?;
+    fits("moderators", order.moderators, &[Nuke])?;
     fits("own_token", order.own_token, &[TokenLeak])?;
     fits("acts", !order.acts.is_empty(), &[Nuke, TokenLeak])?;
     fits("style", order.style.is_some(), &[Raid])?;
@@ -153,6 +154,7 @@ pub(super) fn settle(order: &NewDrill, now: Stamp) -> Result<DrillSettings, Dril
         )?,
         account_age_days: age,
         above_bot: order.above_bot,
+        moderators: order.moderators,
         own_token: order.own_token,
         acts: order.acts.clone(),
         pace,
@@ -199,6 +201,7 @@ mod tests {
         assert!(said(Nuke, |o| o.watch_ms = Some(600_001)).starts_with("`watch_ms`"));
         assert!(said(Nuke, |o| o.own_token = true).starts_with("`own_token`"));
         assert!(said(Spam, |o| o.above_bot = true).starts_with("`above_bot`"));
+        assert!(said(TokenLeak, |o| o.moderators = true).starts_with("`moderators`"));
         assert!(said(TokenLeak, |o| (o.own_token, o.above_bot) = (true, true)).contains("above"));
         assert!(said(TokenLeak, |o| o.account_age_days = Some(1)).starts_with("`account_age"));
         let many = |o: &mut NewDrill| (o.size, o.actors) = (Some(3), Some(4));

@@ -61,7 +61,7 @@ pub struct Sight {
     pub messages: usize,
     /// Members and bans.
     pub people: bool,
-    /// Ids of channels that are left out: whoever mends cannot see them.
+    /// Ids of channels and roles that are left out: whoever mends cannot see them, or has no part in them.
     pub besides: BTreeSet<String>,
 }
 
@@ -182,15 +182,20 @@ impl<R: Reader> Sitting<'_, R> {
         server["id"] = Value::Null;
         self.keep("server".to_owned(), server);
         roles.sort_by_key(|role| (-number(&role["position"]), number(&role["id"])));
+        let besides = &self.sight.besides;
+        let unseen = |object: &Value| {
+            let id = object["id"].as_str();
+            id.is_some_and(|id| besides.contains(id))
+        };
+        for role in roles.extract_if(.., |role| unseen(role)) {
+            let name = format!("role {}", text(&role["name"]));
+            self.names.give(name, &role["id"]);
+        }
         for (rank, mut role) in roles.into_iter().enumerate() {
             role["rank"] = rank.into();
             self.keep(format!("role {}", text(&role["name"])), role);
         }
         let mut channels = self.list("/channels").await;
-        let unseen = |channel: &Value| {
-            let id = channel["id"].as_str();
-            id.is_some_and(|id| self.sight.besides.contains(id))
-        };
         let called = |channel: &Value| {
             let word = match channel["type"].as_u64() {
                 Some(4) => "category",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use splashtail_sandbox::control::client::ControlError;
 use splashtail_sandbox::control::types::{Act, ClockChange, EditApp, LoadWorld, NewGuild};
@@ -332,6 +333,33 @@ async fn loading_a_world_ends_sessions_and_forgets_the_old_one() {
     assert_eq!(client.until_op(9).await, false);
     let world = ctl.world().await.unwrap();
     assert_eq!(world["guilds"].as_array().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn members_of_a_new_guild_can_have_been_there_for_long() {
+    let b = bench().await;
+    let ctl = b.running.client().unwrap();
+    let order = |joined_days_ago| NewGuild {
+        name: "Old harbour".into(),
+        owner_id: small::OWNER.to_string(),
+        members: vec![small::MEMBER.to_string()],
+        apps: vec![small::APPLICATION.to_string()],
+        joined_days_ago,
+        ..NewGuild::default()
+    };
+    let mut client = b.session(ALL_INTENTS).await;
+    ctl.create_guild(&order(30)).await.unwrap();
+    let guild = client.until("GUILD_CREATE").await;
+    let clock: DateTime<Utc> = ctl.now().await.unwrap().now.parse().unwrap();
+    for user in [small::OWNER, small::MEMBER] {
+        let mut members = guild["members"].as_array().unwrap().iter();
+        let member = members.find(|member| member["user"]["id"] == user.to_string());
+        let joined = member.unwrap()["joined_at"].as_str().unwrap();
+        let joined: DateTime<Utc> = joined.parse().unwrap();
+        assert_eq!((clock - joined).num_days(), 30);
+    }
+    let refused = ctl.create_guild(&order(3651)).await.unwrap_err();
+    assert!(refused.to_string().contains("joined_days_ago"), "{refused}");
 }
 
 /// Sheet §11: the calls there are.

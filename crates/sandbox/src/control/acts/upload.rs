@@ -27,13 +27,28 @@ pub(super) fn request(
     contents.iter().for_each(|bytes| hash.update(bytes));
     let boundary = hex::encode(hash.finalize());
     let mut form = Vec::new();
-    if !body.is_null() {
+    // A sticker comes in fields of its own (Discord documentation, "Create Guild Sticker").
+    let in_fields = path.ends_with("/stickers");
+    let fields = body.as_object().filter(|_| in_fields);
+    for (key, value) in fields.into_iter().flatten() {
+        let text = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        let head = format!("name=\"{}\"", quoted(key));
+        part(&mut form, &boundary, &head, text.as_bytes());
+    }
+    if !in_fields && !body.is_null() {
         let head = "name=\"payload_json\"\r\nContent-Type: application/json";
         part(&mut form, &boundary, head, body.to_string().as_bytes());
     }
     for (n, (file, bytes)) in files.iter().zip(&contents).enumerate() {
         let name = quoted(&file.filename);
-        let head = format!("name=\"files[{n}]\"; filename=\"{name}\"");
+        let field = if in_fields {
+            "file".to_owned()
+        } else {
+            format!("files[{n}]")
+        };
+        let head = format!("name=\"{field}\"; filename=\"{name}\"");
         part(&mut form, &boundary, &head, bytes);
     }
     form.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());

@@ -54,6 +54,9 @@ pub struct NewDrill {
     /// The attackers' role stands above every bot's instead of just below (nuke, token leak).
     #[serde(default)]
     pub above_bot: bool,
+    /// The attackers are moderators instead of administrators (nuke).
+    #[serde(default)]
+    pub moderators: bool,
     /// The leaked token is that of the guild's own bot (token leak).
     #[serde(default)]
     pub own_token: bool,
@@ -92,6 +95,7 @@ impl NewDrill {
             watch_ms: None,
             account_age_days: None,
             above_bot: false,
+            moderators: false,
             own_token: false,
             acts: Vec::new(),
             pace: None,
@@ -156,6 +160,8 @@ pub struct DrillSettings {
     /// Absent when no account is made for the drill.
     pub account_age_days: Option<u32>,
     pub above_bot: bool,
+    #[serde(default)]
+    pub moderators: bool,
     pub own_token: bool,
     /// Of a nuke or token leak; empty: the usual ones.
     #[serde(default)]

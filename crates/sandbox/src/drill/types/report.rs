@@ -104,7 +104,7 @@ pub enum Defence {
 pub struct Attackers {
     pub total: u32,
     pub in_guild: u32,
-    /// In the guild, not timed out, and still administrator where that is what they came with.
+    /// In the guild, not timed out, and still administrator or moderator where that is what they came as.
     pub active: u32,
     /// The first hundred.
     pub ids: Vec<String>,

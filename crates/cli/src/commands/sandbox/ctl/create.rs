@@ -65,6 +65,9 @@ pub(super) enum CreateCommand {
         /// User to add, by id or name; may be repeated.
         #[arg(long = "member")]
         members: Vec<String>,
+        /// So many days ago owner and members came.
+        #[arg(long, default_value_t = 0)]
+        joined_days_ago: u32,
         /// Application whose bot joins, by id or name; may be repeated.
         #[arg(long = "app")]
         apps: Vec<String>,
@@ -130,12 +133,14 @@ pub(super) async fn create(client: &ControlClient, command: CreateCommand) -> Re
             owner,
             id,
             members,
+            joined_days_ago,
             apps,
         } => {
             let mut guild = NewGuild {
                 id,
                 name,
                 owner_id: names::user(client, &owner).await?,
+                joined_days_ago,
                 ..NewGuild::default()
             };
             for member in &members {

@@ -142,6 +142,9 @@ pub struct DrillArgs {
     /// The attackers' role stands above the bot's instead of just below (nuke, token-leak).
     #[arg(long)]
     above_bot: bool,
+    /// The attackers are moderators instead of administrators (nuke).
+    #[arg(long)]
+    moderators: bool,
     /// The leaked token is that of the server's own bot (token-leak).
     #[arg(long)]
     own_token: bool,
@@ -211,6 +214,7 @@ pub async fn run(args: DrillArgs) -> Result<ExitCode> {
         watch_ms: args.watch.map(|seconds| (seconds * 1000.0) as u64),
         account_age_days: args.account_age_days,
         above_bot: args.above_bot,
+        moderators: args.moderators,
         own_token: args.own_token,
         acts: args.acts.into_iter().flat_map(|acts| acts.0).collect(),
         pace: args.pace.map(Into::into),
