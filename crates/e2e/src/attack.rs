@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
-use splashtail_sandbox::control::types::{ActKind, DrillKind, NewDrill, NewGuild, NewUser};
+use splashtail_sandbox::control::types::{
+    Act, ActKind, DrillKind, NewDrill, NewGuild, NewUser, Upload,
+};
 use splashtail_sandbox_world::journal::{Entry, Record};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, PgConnection, SqliteConnection};
@@ -212,13 +214,17 @@ pub struct Ground<'a> {
 }
 
 const PEOPLE: usize = 40;
+/// Whoever came within a day is a newcomer, whose ban counts little.
+const SETTLED_DAYS: u32 = 30;
 const CHANNELS: usize = 24;
 const ROLES: usize = 12;
 const INVITES: usize = 8;
 const EMOJIS: usize = 8;
 const RULES: usize = 4;
-/// One transparent pixel.
-const PIXEL: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+/// As many as a server has without boosts.
+const STICKERS: usize = 5;
+/// One transparent pixel, a PNG in base64.
+pub const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 impl<'a> Ground<'a> {
     /// Makes the people who live on all of them.
@@ -238,6 +244,12 @@ impl<'a> Ground<'a> {
         Ok(Self { platform, people })
     }
 
+    /// Users who live on all of them.
+    #[must_use]
+    pub fn people(&self) -> &[String] {
+        &self.people
+    }
+
     /// Another server with something of everything, which the bot knows.
     ///
     /// # Errors
@@ -249,6 +261,7 @@ impl<'a> Ground<'a> {
             name: "Proving ground".to_owned(),
             owner_id: OWNER.to_owned(),
             members,
+            joined_days_ago: SETTLED_DAYS,
             apps: vec![BOT.to_owned()],
             ..NewGuild::default()
         };
@@ -278,11 +291,39 @@ impl<'a> Ground<'a> {
         let first = first.unwrap_or_default();
         let invites = format!("/channels/{}/invites", first.as_str().unwrap_or_default());
         for _ in 0..INVITES {
-            owner(self.platform, "POST", &invites, &json!({"unique": true})).await?;
+            owner(
+                self.platform,
+                "POST",
+                &invites,
+                &json!({"unique": true, "max_age": 0}),
+            )
+            .await?;
         }
+        let picture = format!("data:image/png;base64,{PIXEL}");
         for n in 0..EMOJIS {
-            let body = json!({"name": format!("emoji_{n}"), "image": PIXEL});
+            let body = json!({"name": format!("emoji_{n}"), "image": picture});
             owner(self.platform, "POST", &path("emojis"), &body).await?;
+        }
+        for n in 0..STICKERS {
+            let path = path("stickers");
+            let fields = json!({"name": format!("Sticker {n}"), "tags": "wave", "description": ""});
+            let act = Act {
+                body: json!({"method": "POST", "path": path, "body": fields}),
+                files: vec![Upload {
+                    filename: "sticker.png".to_owned(),
+                    content_base64: PIXEL.to_owned(),
+                }],
+                ..Act::default()
+            };
+            loop {
+                let made = self.platform.control.act(OWNER, "request", &act).await?;
+                let made = made.results.first().context("no answer")?;
+                if made.status != 429 {
+                    ensure!(made.status < 300, "{made:?}");
+                    break;
+                }
+                wait_for(&made.body).await;
+            }
         }
         for n in 0..RULES {
             let body = json!({"name": format!("Rule {n}"), "event_type": 1, "trigger_type": 1,
@@ -299,16 +340,19 @@ impl<'a> Ground<'a> {
     }
 }
 
+/// As long as Discord says.
+async fn wait_for(refused: &Value) {
+    let wait = refused["retry_after"].as_f64().unwrap_or(1.0);
+    tokio::time::sleep(Duration::from_secs_f64(wait)).await;
+}
+
 /// As the owner, as often as Discord lets him.
 async fn owner(platform: &Platform, method: &str, path: &str, body: &Value) -> Result<Value> {
     loop {
         let control = &platform.control;
         let answer = control.rest(OWNER, method, path, body.clone()).await?;
         match answer.status {
-            429 => {
-                let wait = answer.body["retry_after"].as_f64().unwrap_or(1.0);
-                tokio::time::sleep(Duration::from_secs_f64(wait)).await;
-            }
+            429 => wait_for(&answer.body).await,
             200..300 => return Ok(answer.body),
             _ => bail!("{method} {path}: {answer:?}"),
         }

@@ -3,6 +3,7 @@
 pub mod attack;
 pub mod backups;
 pub mod browser;
+pub mod drills;
 pub mod fleet;
 pub mod object_server;
 #[path = "../../antinuke/benches/original/mod.rs"]
