@@ -72,6 +72,7 @@ weaker-answer = Die erste Antwort wird von „{ $before }“ zu „{ $after }“
 answer-take-roles = Rollen nehmen
 answer-kick = hinauswerfen
 answer-ban = bannen
+weaker-own-token = Wenn jemand anderes das Token des Bots benutzt, bleibt der Bot auf dem Server.
 weaker-alerts-nowhere = Alarme gehen nirgends mehr hin.
 weaker-alerts = Alarme gehen nach { $there }, nicht mehr nach { $here }.
 weaker-trust = { $who } wird nie aufgehalten.

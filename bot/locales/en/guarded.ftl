@@ -72,6 +72,7 @@ weaker-answer = The first answer goes from “{ $before }” to “{ $after }”
 answer-take-roles = take their roles
 answer-kick = kick
 answer-ban = ban
+weaker-own-token = When somebody else uses the bot's token, it stays in the server.
 weaker-alerts-nowhere = Alerts go nowhere any more.
 weaker-alerts = Alerts go to { $there }, no more to { $here }.
 weaker-trust = { $who } is never stopped.

@@ -33,6 +33,8 @@ pub enum Rung {
     PauseInvites,
     /// Takes back what an earlier step did.
     Return,
+    /// The bot leaves the server.
+    Leave,
 }
 
 /// Names a call for ever: the same one is never made twice for an incident.
@@ -171,6 +173,8 @@ pub enum Notice {
     WelcomeScreen,
     /// Discord takes no more bans of people outside the server.
     BansFull,
+    /// The bot left the server, as the owner wants when somebody else has its token.
+    Left,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -43,7 +43,8 @@ pub use members::{Member, Members, managed_role_of, owner};
 pub use moment::{DAY, HOUR, MINUTE, Moment, Pulse, SECOND};
 pub use panic::{Panic, Taken};
 pub use policy::{
-    Answer, MAX_BOUND, MAX_TRUSTED, Maintenance, Measure, Mode, Policy, PolicyProblem, Trusted,
+    Answer, MAX_BOUND, MAX_TRUSTED, Maintenance, Measure, Mode, OwnToken, Policy, PolicyProblem,
+    Trusted,
 };
 pub use tag::{Leaves, Marked, TagKey, unmarked};
 pub use window::{Span, Windows};

@@ -50,6 +50,16 @@ impl Answer {
     }
 }
 
+/// What is done when somebody else acts with the bot's token, beside telling people.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnToken {
+    #[default]
+    Tell,
+    /// The bot leaves the server: nobody can do anything there in its name any more.
+    Leave,
+}
+
 /// Acts of some types by somebody that are meant to be many for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Maintenance {
@@ -87,6 +97,7 @@ pub struct Policy {
     /// The server is backed up when an incident begins, at most every so many hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup_hours: Option<u32>,
+    pub own_token: OwnToken,
     pub maintenance: Vec<Maintenance>,
 }
 

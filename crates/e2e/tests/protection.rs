@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use splashtail_e2e::backups::{self, ADMINISTRATOR, GUILD, OWNER};
 use splashtail_e2e::platform::{Engines, Platform};
-use splashtail_sandbox::control::types::{DrillKind, DrillReport, DrillState, NewDrill};
+use splashtail_sandbox::control::types::{ActKind, DrillKind, DrillReport, DrillState, NewDrill};
+use splashtail_sandbox_world::journal::{Entry, Record};
 
 /// Far longer than a busy machine needs: what has not come by then never does.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -152,6 +153,43 @@ async fn an_attacker_whom_nobody_knew_is_stopped_at_the_limit() {
 }
 
 /// Nukes a server with protection on. The report ends when the attacker was stopped.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bot_leaves_a_server_in_which_its_token_is_abused_where_the_owner_wants_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let platform = Platform::start(dir, Engines::Embedded, &[]).await.unwrap();
+    let leave = json!({"own_token": 1});
+    let set = say(&platform, GUILD, OWNER, "protection_policy update", leave).await;
+    assert!(set.contains("leave"), "{set}");
+    let on = json!({"mode": 2});
+    let said = say(&platform, GUILD, OWNER, "protection mode", on).await;
+    assert!(said.contains("Protection is on"), "{said}");
+    let order = NewDrill {
+        size: Some(1),
+        own_token: true,
+        acts: vec![ActKind::CreateChannel],
+        watch_ms: Some(600_000),
+        ..NewDrill::new(DrillKind::TokenLeak, GUILD)
+    };
+    let drill = platform.control.start_drill(&order).await.unwrap().id;
+    let gone = async {
+        loop {
+            let report = platform.control.drill(drill, 100).await.unwrap();
+            if report.attackers.in_guild == 0 {
+                return;
+            }
+        }
+    };
+    in_time("the bot is out", gone).await;
+    platform.control.stop_drill(drill).await.unwrap();
+    let told = platform.control.journal(0).await.unwrap();
+    let dm = |entry: &Entry| match &entry.record {
+        Record::Request { method, path, .. } => method == "POST" && path.ends_with("@me/channels"),
+        _ => false,
+    };
+    assert!(told.iter().any(dm), "the owner is told");
+    assert!(platform.stop().await.unwrap().is_empty());
+}
+
 async fn stopped(platform: &Platform, guild: &str) -> DrillReport {
     let drill = nuke(platform, guild).await;
     let contained = |report: &DrillReport| report.attackers.active == 0;

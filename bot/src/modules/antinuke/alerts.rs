@@ -254,7 +254,7 @@ impl Protection {
             metrics::counter!("bot_antinuke_alerts_dropped_total").increment(1);
             warn!(guild.id = %guild, error = %Chain(&error), "an alert was not delivered");
         }
-        if telling.alert.notice == Notice::Expelled {
+        if matches!(telling.alert.notice, Notice::Expelled | Notice::Left) {
             self.forget(guild);
         }
     }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 use splashtail_antinuke::{
-    Alert, Call, Effect, Input, Look, Method, Notice, Outcome, Poll, Rung, Timing,
+    Alert, Call, Effect, IncidentKind, Input, Look, Method, Notice, Outcome, Poll, Rung, Timing,
 };
 use splashtail_core::telemetry::Chain;
 use splashtail_discord::{Discord, DiscordError, Lane, Request};
 use splashtail_guild::Id;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::server::Server;
 use super::service::Protection;
@@ -50,6 +50,13 @@ impl Protection {
                 }
                 Effect::Alert(alert) => self.alerts.push(server.guild, alert),
                 Effect::Record(incident) => {
+                    if incident.kind == IncidentKind::SelfToken {
+                        error!(
+                            guild.id = %server.guild,
+                            incident.id = %incident.id,
+                            "somebody else acts with the bot's token: reset it"
+                        );
+                    }
                     self.back_up(server, &incident);
                     self.record(server, *incident);
                 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use splashtail_antinuke::{
-    Answer, Column, LimitType, MAX_BOUND, Maintenance, Mode, Moment, NEVER, Policy, Spans,
+    Answer, Column, LimitType, MAX_BOUND, Maintenance, Mode, Moment, NEVER, OwnToken, Policy, Spans,
 };
 use splashtail_guild::Id;
 use splashtail_permissions::Modifier;
@@ -44,6 +44,9 @@ struct PolicyFields {
     alert_channel: Option<Id>,
     quarantine_role: Option<Id>,
     backup_hours: Option<u32>,
+    /// Rows of before have none.
+    #[serde(default)]
+    own_token: OwnToken,
 }
 
 #[derive(Deserialize)]
@@ -105,6 +108,7 @@ fn take(policy: &mut Policy, row: &SettingRow) -> Result<(), Option<serde_json::
             policy.alert_channel = fields.alert_channel;
             policy.quarantine_role = fields.quarantine_role;
             policy.backup_hours = fields.backup_hours;
+            policy.own_token = fields.own_token;
         }
         TRUST => {
             let fields: TrustFields = parse(&row.fields)?;

@@ -142,6 +142,13 @@ fn of_policy() -> Setting {
                     },
                 )
             },
+            choice(
+                "own_token",
+                "Stolen token",
+                "When somebody else acts with the bot's token: tell, or tell and leave the server",
+                &weaker::OWN_TOKEN,
+                weaker::OWN_TOKEN[0],
+            ),
         ],
         operations: &[Operation::View, Operation::Update, Operation::Delete],
         max_entries: 1,

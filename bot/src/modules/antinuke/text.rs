@@ -127,7 +127,7 @@ fn what_was_done(language: Language, incident: &Incident, acknowledged: Option<M
     let suspects = incident.suspects.iter().take(NAMED);
     let who: Vec<String> = suspects.map(|s| format!("<@{}>", s.id)).collect();
     let who = match (incident.suspects.len(), incident.kind) {
-        (0, IncidentKind::SelfToken) => return text!(language, "incident-token"),
+        (0, IncidentKind::SelfToken) => return token(language, incident),
         (0, IncidentKind::Unattributed) => return text!(language, "incident-unattributed"),
         (0, _) => return text!(language, "incident-nobody"),
         (n, _) if n > NAMED => text!(
@@ -164,6 +164,17 @@ fn what_was_done(language: Language, incident: &Incident, acknowledged: Option<M
             seconds = seconds(language, ms)
         ),
         _ => text!(language, "incident-being-stopped", who = who),
+    }
+}
+
+fn token(language: Language, incident: &Incident) -> String {
+    let told = text!(language, "incident-token");
+    let mut calls = incident.calls.iter();
+    let leaves = calls.any(|record| record.call.key.rung == Rung::Leave);
+    match (leaves, incident.mode) {
+        (false, _) => told,
+        (true, Mode::On) => format!("{told} {}", text!(language, "incident-token-left")),
+        (true, _) => format!("{told} {}", text!(language, "incident-token-would-leave")),
     }
 }
 
@@ -353,6 +364,7 @@ pub(super) fn notice(language: Language, notice: Notice, about: Option<Id>) -> V
         Notice::Expelled => text!(language, "notice-expelled"),
         Notice::UnexplainedPower => text!(language, "notice-unexplained", whom = whom),
         Notice::BansFull => text!(language, "notice-bans-full", whom = whom),
+        Notice::Left => text!(language, "notice-left"),
         Notice::BotHeld => text!(language, "notice-bot-held", whom = whom),
         Notice::TrustGiven => text!(language, "notice-trust-given", whom = whom),
         Notice::TrustTaken => text!(language, "notice-trust-taken", whom = whom),
@@ -404,6 +416,8 @@ mod tests {
             Notice::Owner,
             Notice::Blind,
             Notice::Expelled,
+            Notice::Left,
+            Notice::BansFull,
             Notice::TrustGiven,
             Notice::TrustTaken,
             Notice::TrustedRoleGone,

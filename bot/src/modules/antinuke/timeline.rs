@@ -108,6 +108,7 @@ fn call_line(language: Language, record: &CallRecord) -> String {
         Rung::PanicRole => text!(language, "step-panic-role"),
         Rung::PauseInvites => text!(language, "step-pause-invites"),
         Rung::Return => text!(language, "step-return"),
+        Rung::Leave => text!(language, "step-leave"),
     };
     let outcome = match record.outcome {
         None => text!(language, "outcome-not-sent"),

@@ -17,6 +17,7 @@ pub(super) type Weakens = fn(&EntryChange<'_>) -> Option<Weaker>;
 
 const MODES: [&str; 3] = ["off", "dry_run", "on"];
 const ANSWERS: [&str; 3] = ["take_roles", "kick", "ban"];
+pub(super) const OWN_TOKEN: [&str; 2] = ["tell", "leave"];
 
 pub(super) fn policy(change: &EntryChange<'_>) -> Option<Weaker> {
     let (before, after, language) = (change.before, change.after, change.language);
@@ -48,6 +49,9 @@ pub(super) fn policy(change: &EntryChange<'_>) -> Option<Weaker> {
             before = answer(language, &before),
             after = answer(language, &after)
         ));
+    }
+    if lower("own_token", OWN_TOKEN[0], &OWN_TOKEN).is_some() {
+        lines.push(text!(language, "weaker-own-token"));
     }
     let alerts = |fields: Option<&Fields>| value_of(fields, "alert_channel", "");
     let (here, there) = (alerts(before), alerts(after));

@@ -154,6 +154,15 @@ impl Engine {
     }
 
     fn on_expelled(&mut self, structure: &Structure, now: Moment, out: &mut Vec<Effect>) {
+        if let Some(incident) = self.left_because_of(now) {
+            out.push(Effect::Alert(Alert {
+                notice: Notice::Left,
+                incident: Some(incident),
+                about: None,
+                owner: false,
+            }));
+            return;
+        }
         let guild = self.guild;
         let kind = IncidentKind::Tamper;
         let incident = self.open_beside(guild, None, kind, &[], structure, now);

@@ -1,6 +1,6 @@
 //! What stands in the log in our own name: ours, or somebody's who has our token.
 
-use splashtail_guild::Structure;
+use splashtail_guild::{Id, Structure};
 
 use super::Engine;
 use super::attribute::{BULK, Whose};
@@ -9,13 +9,15 @@ use super::retention::bounded;
 use crate::act::{self, Instant};
 use crate::effect::{Effect, Inverse, Method, Outcome, Rung, Timing};
 use crate::entry::{Entry, action as a};
-use crate::incident::{CallRecord, MAX_CALLS};
-use crate::moment::{Moment, SECOND};
-use crate::policy::Mode;
+use crate::incident::{CallRecord, Incident, IncidentKind, MAX_CALLS};
+use crate::moment::{MINUTE, Moment, SECOND};
+use crate::policy::{Mode, OwnToken};
 use crate::tag::Marked;
 
 /// How long a call of ours explains an entry in our name.
 const OWN_CALL: u64 = 10 * SECOND;
+/// The bot leaves when the owner was told why; that is not waited for longer.
+const TOLD_WITHIN: u64 = 10 * SECOND;
 /// Effects of jobs that made something, remembered so that each makes it once.
 const MAX_EFFECTS: usize = 2048;
 /// Types of entry whose routes take no reason, so that a job's call cannot be marked: messages
@@ -207,4 +209,52 @@ impl Engine {
         };
         self.alarm(Instant::SelfToken, act, entry.raw, now, out);
     }
+
+    /// When the bot leaves a server whose owner wants that, and because of which incident.
+    pub(super) fn leaves_at(&self) -> Option<(Moment, Id)> {
+        if self.policy.own_token != OwnToken::Leave {
+            return None;
+        }
+        let alarms = self.incidents.values().filter(|incident| {
+            let stolen = incident.kind == IncidentKind::SelfToken && self.goes_on(incident);
+            stolen && left(incident).is_none() && incident.calls.len() < MAX_CALLS
+        });
+        let at = |incident: &Incident| {
+            let times = &incident.times;
+            let told = times.owner_told;
+            told.unwrap_or(times.decided.plus(TOLD_WITHIN))
+        };
+        alarms.map(|incident| (at(incident), incident.id)).min()
+    }
+
+    pub(super) fn leave_when_told(
+        &mut self,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let due = self.leaves_at().filter(|(at, _)| *at <= now);
+        let Some((_, incident)) = due else { return };
+        let guild = self.guild;
+        let path = format!("/users/@me/guilds/{guild}");
+        let call = self.with_case(incident, guild, |case, _| {
+            case.call(Rung::Leave, guild, Method::Delete, path)
+        });
+        self.issue(incident, call, structure, now, out);
+        self.publish(incident, true, now, out);
+    }
+
+    /// The incident because of which the bot just left by itself.
+    pub(super) fn left_because_of(&self, now: Moment) -> Option<Id> {
+        let mut real = self.incidents.values().filter(|i| i.mode == Mode::On);
+        let because = real.find(|i| left(i).is_some_and(|at| now.since(at) < MINUTE))?;
+        Some(because.id)
+    }
+}
+
+/// When the bot left because of it, or began to.
+fn left(incident: &Incident) -> Option<Moment> {
+    let mut calls = incident.calls.iter();
+    let leaving = calls.find(|record| record.call.key.rung == Rung::Leave)?;
+    Some(leaving.timing.sent)
 }

@@ -31,6 +31,7 @@ impl Engine {
         let inquiries = self.inquiry_wakes();
         let rank = self.place.iter().filter_map(rank::Place::wakes);
         let reach = self.reach_at.iter().map(|(at, _)| *at);
+        let leaves = self.leaves_at().map(|(at, _)| at);
         let looks = self.looks.wakes().filter(|_| self.policy.mode != Mode::Off);
         let all = pending
             .chain(nulls)
@@ -40,6 +41,7 @@ impl Engine {
             .chain(inquiries)
             .chain(rank)
             .chain(reach)
+            .chain(leaves)
             .chain(looks);
         all.min()
     }
@@ -53,6 +55,7 @@ impl Engine {
         self.step_states(structure, now, out);
         self.reach_later(structure, now, out);
         self.renew_panic(structure, now, out);
+        self.leave_when_told(structure, now, out);
         self.forget_bans_full(now);
         self.forget(now);
     }

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 use splashtail_antinuke::{
-    IncidentKind, Input, Leaves, LimitType, MINUTE, Maintenance, Mode, Order, Policy, Rule, SECOND,
+    IncidentKind, Input, Leaves, LimitType, MINUTE, Maintenance, Mode, Notice, Order, OwnToken,
+    Policy, Rule, Rung, SECOND,
 };
 use splashtail_guild::Id;
 
@@ -19,6 +20,39 @@ fn case_27_entries_in_our_name_that_we_did_not_make_blame_nobody() {
     assert!(incident.suspects.is_empty());
     assert!(world.owner_told());
     assert!(world.calls.is_empty());
+}
+
+#[test]
+fn case_27_the_bot_leaves_where_the_owner_wants_it_and_was_told() {
+    let mut world = World::with(|policy| policy.own_token = OwnToken::Leave);
+    world.act(ME, 12, channel(0));
+    world.wait(SECOND);
+    assert!(world.calls.is_empty(), "whoever has left tells nobody");
+    let incident = world.incident().id;
+    world.engine.note_owner_told(incident, world.now);
+    world.wait(SECOND);
+    let called: Vec<_> = world.calls.iter().map(|c| (c.key.rung, &*c.path)).collect();
+    assert_eq!(called, [(Rung::Leave, "/users/@me/guilds/1000")]);
+    world.act(ME, 12, channel(1));
+    world.wait(MINUTE / 2);
+    assert_eq!(world.calls.len(), 1);
+    world.feed("GUILD_DELETE", json!({"id": GUILD}));
+    assert!(world.told(Notice::Left) && !world.told(Notice::Expelled));
+}
+
+#[test]
+fn case_27_the_bot_leaves_when_the_owner_cannot_be_told() {
+    let leave = |mode| {
+        let mut world = World::with(|policy| {
+            (policy.own_token, policy.mode) = (OwnToken::Leave, mode);
+        });
+        world.act(ME, 12, channel(0));
+        world.wait(MINUTE);
+        let incident = world.incident().calls.len();
+        (world.calls.len(), incident)
+    };
+    assert_eq!(leave(Mode::On), (1, 1));
+    assert_eq!(leave(Mode::DryRun), (0, 1), "only written down");
 }
 
 #[test]
