@@ -21,6 +21,7 @@ incident-acts = { $count ->
 
 incident-panic = **Panik**: Gefährliche Rechte aller Rollen unter meiner sind aus, Einladungen sind angehalten. Sie kommen zurück, wenn du sie beendest.
 incident-panic-dry = Es wäre eine Panik gewesen: alle gefährlichen Rechte aus.
+incident-quiet = **Ruhe**: Nur das Team schreibt und spricht, außer in Kanälen, die es mit eigenen Rechten erlauben.
 incident-lost = Für immer verloren: { $losses }.
 incident-by-hand = Einige Rechte von { $roles } kannst nur du zurückgeben: Ich habe sie selbst nicht.
 incident-password = Das Konto kann gestohlen sein: keine Rollen zurück, bevor es ein neues Passwort hat.
@@ -75,6 +76,7 @@ button-undo = Zurücknehmen
 button-fine = Kein Angriff
 button-calm = Panik beenden
 button-panic = Panik
+button-quiet = Ruhe
 button-take-back = Ja, zurücknehmen
 button-now = Ja, wiederherstellen
 button-unback = Wiederherstellung zurücknehmen
@@ -90,6 +92,7 @@ pressed-undo = Zurückgegeben.
 pressed-fine = Notiert: Es war kein Angriff. Was genommen wurde, wird zurückgegeben.
 pressed-contain = Sie werden gerade aufgehalten.
 pressed-panic = Panik: Gefährliche Rechte gehen jetzt aus.
+pressed-quiet = Ruhe: Schreiben und Sprechen gehen für alle außer dem Team aus.
 pressed-calm = Die Panik ist vorbei. Die Rechte kommen zurück.
 
 notice-in-server = Auf **{ $server }**:

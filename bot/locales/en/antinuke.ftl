@@ -21,6 +21,7 @@ incident-acts = { $count ->
 
 incident-panic = **Panic**: dangerous permissions of all roles below me are off, invites are paused. They come back when you end it.
 incident-panic-dry = It would have been a panic: all dangerous permissions off.
+incident-quiet = **Quiet**: only staff writes and speaks, beside channels that allow it by permissions of their own.
 incident-lost = Lost for good: { $losses }.
 incident-by-hand = Only you can give back some permissions of { $roles }: I do not have them.
 incident-password = Their account may be stolen: no roles back before they have a new password.
@@ -75,6 +76,7 @@ button-undo = Undo
 button-fine = Not an attack
 button-calm = End panic
 button-panic = Panic
+button-quiet = Quiet
 button-take-back = Yes, take it back
 button-now = Yes, put it back
 button-unback = Take the put-back back
@@ -90,6 +92,7 @@ pressed-undo = Given back.
 pressed-fine = Noted: it was no attack. What was taken is given back.
 pressed-contain = They are being stopped.
 pressed-panic = Panic: dangerous permissions are going off.
+pressed-quiet = Quiet: writing and speaking go off for everybody but staff.
 pressed-calm = The panic is over. Permissions come back.
 
 notice-in-server = In **{ $server }**:

@@ -455,7 +455,7 @@ async fn modules_declare_what_is_pressed_in_emergencies() {
         let (_, presses) = &bench.desk.presses[press.prefix()];
         (presses.is_emergency)(&press)
     };
-    for button in ["undo", "fine", "contain", "panic", "calm"] {
+    for button in ["undo", "fine", "contain", "panic", "quiet", "calm"] {
         assert!(is_emergency(&format!("an:{button}:5:mac")), "{button}");
     }
     let id = uuid::Uuid::nil();

@@ -23,6 +23,14 @@ pub const PANIC: u64 = POWER
     | MANAGE_EVENTS
     | MANAGE_THREADS;
 
+/// Writing and speaking, taken beside [`PANIC`] on request.
+pub const SPEECH: u64 = SEND_MESSAGES
+    | SEND_MESSAGES_IN_THREADS
+    | CREATE_PUBLIC_THREADS
+    | CREATE_PRIVATE_THREADS
+    | SEND_TTS_MESSAGES
+    | CONNECT;
+
 pub(crate) use splashtail_guild::bit_set as read;
 
 #[cfg(test)]

@@ -61,6 +61,8 @@ pub enum Input<'a> {
 #[serde(rename_all = "snake_case")]
 pub enum Command {
     Panic,
+    /// A panic in which nobody but staff writes or speaks.
+    Quiet,
     EndPanic {
         suspects_too: bool,
     },

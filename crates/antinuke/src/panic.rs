@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_guild::{Id, Kind};
 
-use crate::bits::{self, POWER};
+use crate::bits::{self, POWER, SPEECH};
 use crate::effect::{Call, Inverse, Method, Rung};
 use crate::entry::action as a;
 use crate::ladder::{Case, disarm};
@@ -40,27 +40,50 @@ pub struct Taken {
 }
 
 /// The calls that begin it: roles of suspects before others, pauses at the end.
-pub fn begin(case: &Case<'_>, sight: Sight<'_>, mask: u64, first: &[Id], now: Moment) -> Vec<Call> {
+pub fn begin(
+    case: &Case<'_>,
+    sight: Sight<'_>,
+    (mask, taken): (u64, &[Taken]),
+    first: &[Id],
+    now: Moment,
+) -> Vec<Call> {
     let all = sight.structure.all(Kind::Role).map(|(id, _)| id);
     let mut roles: Vec<Id> = all.collect();
     roles.sort_by_key(|role| !first.contains(role));
-    let mut calls = take_from(case, sight, mask, roles);
+    let mut calls = take_from(case, sight, (mask, taken), roles);
     if sight.my_permissions() & bits::MANAGE_GUILD != 0 {
         calls.push(pause(case, sight, Some(now)));
     }
     calls
 }
 
-/// The calls that disarm those of these roles that are in reach.
-pub fn take_from(case: &Case<'_>, sight: Sight<'_>, mask: u64, roles: Vec<Id>) -> Vec<Call> {
+/// The calls that disarm those of these roles that are in reach. Roles that have power, or had it
+/// before it was taken, keep their speech.
+pub fn take_from(
+    case: &Case<'_>,
+    sight: Sight<'_>,
+    (mask, taken): (u64, &[Taken]),
+    roles: Vec<Id>,
+) -> Vec<Call> {
     if sight.my_permissions() & bits::MANAGE_ROLES == 0 {
         return Vec::new();
     }
     let mine = sight.roles(sight.me).unwrap_or_default();
     let each = roles.into_iter();
     let each = each.filter(|role| !mine.contains(role) && sight.is_below_me(*role));
-    each.filter_map(|role| disarm(case, sight, Rung::PanicRole, role, mask))
-        .collect()
+    let had_power = |role| {
+        let mut before = taken.iter().filter(|known| known.role == role);
+        let before = before.any(|known| known.taken & POWER != 0);
+        before || role_bits(sight.structure, role) & POWER != 0
+    };
+    let calls = each.filter_map(|role| {
+        let mask = match had_power(role) {
+            true => mask & !SPEECH,
+            false => mask,
+        };
+        disarm(case, sight, Rung::PanicRole, role, mask)
+    });
+    calls.collect()
 }
 
 /// Pauses invites and messages between strangers for a day, or ends it. A field that is left out

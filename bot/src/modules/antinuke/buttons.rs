@@ -40,9 +40,9 @@ pub(super) fn presses(protection: &Arc<Protection>) -> Presses {
 }
 
 /// What the engine does by itself: that goes on during maintenance.
-const OF_ENGINE: [&str; 5] = ["undo", "fine", "contain", "panic", "calm"];
+const OF_ENGINE: [&str; 6] = ["undo", "fine", "contain", "panic", "quiet", "calm"];
 /// Of that, what loses nothing when it is done although Discord said that the press failed.
-const PROTECTS: [&str; 3] = ["undo", "contain", "panic"];
+const PROTECTS: [&str; 4] = ["undo", "contain", "panic", "quiet"];
 
 fn verb(press: &Press) -> Option<&str> {
     press.parts::<3>().map(|[verb, ..]| verb)
@@ -162,7 +162,7 @@ struct Presser {
 /// call for panic, which takes from all alike.
 fn refusal(language: Language, verb: &str, who: Presser) -> Option<String> {
     let alarm = verb == "panic" && who.is_real;
-    let stops = matches!(verb, "panic" | "contain");
+    let stops = matches!(verb, "panic" | "quiet" | "contain");
     let may =
         who.is_owner || who.is_named || stops && who.is_trusted || alarm && who.is_administrator;
     if may && (who.is_owner || !who.is_suspect) {
@@ -177,7 +177,7 @@ fn refusal(language: Language, verb: &str, who: Presser) -> Option<String> {
 
 /// A panic is of the whole server: it is raised and ended whatever became of the incident.
 fn is_of_server(verb: &str) -> bool {
-    matches!(verb, "panic" | "calm")
+    matches!(verb, "panic" | "quiet" | "calm")
 }
 
 /// What the press asks for, or why it is refused.
@@ -253,6 +253,7 @@ fn wish(server: &Server, asked: &Asked<'_>) -> Result<(Wish, String), NotDone> {
             (Command::Contain { incident }, said)
         }
         "panic" => (Command::Panic, text!(language, "pressed-panic")),
+        "quiet" => (Command::Quiet, text!(language, "pressed-quiet")),
         "calm" => {
             let suspects_too = who.is_owner;
             let said = text!(language, "pressed-calm");
@@ -319,7 +320,9 @@ mod tests {
             is_real: true,
             ..dry
         };
-        for verb in ["undo", "fine", "calm", "contain", "panic", "back", "parts"] {
+        for verb in [
+            "undo", "fine", "calm", "contain", "panic", "quiet", "back", "parts",
+        ] {
             assert!(refusal(Language::English, verb, dry).is_some(), "{verb}");
             assert_eq!(
                 refusal(Language::English, verb, real).is_none(),
@@ -343,7 +346,9 @@ mod tests {
             is_owner: true,
             ..suspect
         };
-        for verb in ["undo", "fine", "calm", "contain", "panic", "back", "parts"] {
+        for verb in [
+            "undo", "fine", "calm", "contain", "panic", "quiet", "back", "parts",
+        ] {
             assert!(
                 refusal(Language::English, verb, suspect).is_some(),
                 "{verb}"
@@ -374,7 +379,7 @@ mod tests {
                 "{verb}"
             );
         }
-        for verb in ["contain", "panic"] {
+        for verb in ["contain", "panic", "quiet"] {
             assert!(
                 refusal(Language::English, verb, by_role).is_none(),
                 "{verb}"

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use splashtail_antinuke::{
-    Incident, IncidentKind, IncidentState, Instant, Loss, Mode, Moment, Notice, Outcome, Rule,
-    Rung, TagKey, UNIT,
+    Incident, IncidentKind, IncidentState, Instant, Inverse, Loss, Mode, Moment, Notice, Outcome,
+    Rule, Rung, TagKey, UNIT, bits,
 };
 use splashtail_guild::Id;
 
@@ -34,6 +34,9 @@ pub(super) fn incident(
             Mode::On => text!(language, "incident-panic"),
             _ => text!(language, "incident-panic-dry"),
         });
+    }
+    if is_quiet(incident) {
+        lines.push(text!(language, "incident-quiet"));
     }
     if !incident.losses.is_empty() {
         let losses = incident.losses.iter();
@@ -73,6 +76,18 @@ pub(super) fn add_line(shown: &mut Value, line: &str) {
     let lines = &mut shown["embeds"][0]["description"];
     *lines = format!("{}\n{line}", lines.as_str().unwrap_or_default()).into();
     fit(shown);
+}
+
+/// Whether only staff may write and speak because of it.
+fn is_quiet(incident: &Incident) -> bool {
+    let mut calls = incident.calls.iter();
+    incident.panic
+        && calls.any(|record| match record.call.inverse {
+            Some(Inverse::GiveBits { taken, .. }) => {
+                record.call.key.rung == Rung::PanicRole && taken & bits::SEND_MESSAGES != 0
+            }
+            _ => false,
+        })
 }
 
 /// How many acts an incident has.
@@ -278,7 +293,12 @@ fn verbs(
     }
     add("fine", text!(language, "button-fine"), GREY);
     match incident.panic && incident.mode == Mode::On {
-        true => add("calm", text!(language, "button-calm"), GREY),
+        true => {
+            add("calm", text!(language, "button-calm"), GREY);
+            if !is_quiet(incident) {
+                add("quiet", text!(language, "button-quiet"), RED);
+            }
+        }
         false => add("panic", text!(language, "button-panic"), RED),
     }
     verbs

@@ -27,14 +27,18 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         match command {
-            Command::Panic => {
+            Command::Panic | Command::Quiet => {
+                let mask = match command {
+                    Command::Quiet => PANIC | self.speech(structure),
+                    _ => PANIC,
+                };
                 let guild = self.guild;
                 let incident = self.open(guild, IncidentKind::Tamper, &[], structure, now);
                 // A person asks for it, so it is done in every mode.
                 if let Some(open) = self.incidents.get_mut(&incident) {
                     (open.mode, open.asked_for) = (Mode::On, true);
                 }
-                self.begin_panic(incident, PANIC, structure, now, out);
+                self.begin_panic(incident, mask, structure, now, out);
                 self.publish(incident, false, now, out);
             }
             Command::EndPanic { suspects_too } => {

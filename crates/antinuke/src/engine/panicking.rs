@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use splashtail_guild::{Id, Structure};
 
 use super::Engine;
+use crate::bits::{ADMINISTRATOR, SPEECH};
 use crate::effect::{Effect, Outcome, Rung};
+use crate::members::role_bits;
 use crate::moment::Moment;
-use crate::panic::{self, Panic};
+use crate::panic::{self, Panic, Taken};
 use crate::policy::Mode;
 
 impl Engine {
@@ -45,7 +47,8 @@ impl Engine {
         let guild = self.guild;
         let mask = mask | before;
         let calls = self.with_case(incident, guild, |case, engine| {
-            panic::begin(&case, engine.sight(structure), mask, &first, now)
+            let taken = (mask, engine.taken());
+            panic::begin(&case, engine.sight(structure), taken, &first, now)
         });
         if let Some(open) = self.incidents.get_mut(&incident) {
             open.panic = true;
@@ -67,6 +70,22 @@ impl Engine {
         }
         for call in calls {
             self.issue(incident, call, structure, now, out);
+        }
+    }
+
+    fn taken(&self) -> &[Taken] {
+        self.panic.as_ref().map_or(&[], |panic| &panic.taken)
+    }
+
+    /// What of writing and speaking can be taken from everybody: what the bot has by roles of its
+    /// own, so that it still has it then and can give it back.
+    pub(super) fn speech(&self, structure: &Structure) -> u64 {
+        let roles = self.sight(structure).roles(self.me).unwrap_or_default();
+        let own = roles.into_iter().filter(|role| *role != self.guild);
+        let own = own.fold(0, |all, role| all | role_bits(structure, role));
+        match own & ADMINISTRATOR {
+            0 => SPEECH & own,
+            _ => SPEECH,
         }
     }
 
@@ -96,7 +115,8 @@ impl Engine {
         self.round = self.round.wrapping_add(1);
         let guild = self.guild;
         let calls = self.with_case(incident, guild, |case, engine| {
-            panic::take_from(&case, engine.sight(structure), mask, roles)
+            let taken = (mask, engine.taken());
+            panic::take_from(&case, engine.sight(structure), taken, roles)
         });
         if calls.is_empty() {
             return;

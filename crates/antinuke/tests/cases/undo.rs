@@ -136,6 +136,43 @@ fn case_39_bits_that_a_person_set_in_a_panic_stay_and_ours_return() {
     assert!(pauses.last().unwrap().body.as_ref().unwrap()["invites_disabled_until"].is_null());
 }
 
+#[test]
+fn where_it_is_to_be_quiet_staff_still_speaks_and_all_comes_back() {
+    let speech = bits::SEND_MESSAGES | bits::CONNECT;
+    let see = bits::VIEW_CHANNEL;
+    let mut world = World::new();
+    world.set_role(MY_ROLE, 10, bits::ADMINISTRATOR);
+    world.set_role(GUILD, 0, see | speech);
+    world.set_role(MOD_ROLE, 3, bits::KICK_MEMBERS | speech);
+    world.give(Input::Command(Command::Panic));
+    world.set_role(MOD_ROLE, 3, speech);
+    world.give(Input::Command(Command::Quiet));
+    let last = |world: &World, rung, role| {
+        let calls = world.calls_of(rung);
+        let call = calls.iter().rfind(|call| call.key.subject == role);
+        call.map(|call| permissions_of(call))
+    };
+    assert_eq!(last(&world, Rung::PanicRole, GUILD), Some(see));
+    assert_eq!(last(&world, Rung::PanicRole, MOD_ROLE), Some(speech));
+    world.set_role(GUILD, 0, see);
+    world.give(Input::Command(Command::EndPanic {
+        suspects_too: false,
+    }));
+    assert_eq!(last(&world, Rung::Return, GUILD), Some(see | speech));
+    let back = Some(bits::KICK_MEMBERS | speech);
+    assert_eq!(last(&world, Rung::Return, MOD_ROLE), back);
+}
+
+#[test]
+fn the_bot_does_not_silence_itself() {
+    let mut world = World::new();
+    // Its own role does not let it write.
+    world.set_role(GUILD, 0, bits::VIEW_CHANNEL | bits::SEND_MESSAGES);
+    world.give(Input::Command(Command::Quiet));
+    let taken = world.calls_of(Rung::PanicRole);
+    assert!(taken.iter().all(|call| call.key.subject != GUILD));
+}
+
 /// Without a pinned structure only ids tell a sibling of the same name from what was made anew.
 #[test]
 fn a_sibling_of_the_same_name_is_not_what_was_rebuilt() {
