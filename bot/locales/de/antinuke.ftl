@@ -77,6 +77,8 @@ button-fine = Kein Angriff
 button-calm = Panik beenden
 button-panic = Panik
 button-quiet = Ruhe
+button-details = Einzelheiten
+button-trust = Vertrauen
 button-take-back = Ja, zurücknehmen
 button-now = Ja, wiederherstellen
 button-unback = Wiederherstellung zurücknehmen
@@ -93,6 +95,7 @@ pressed-fine = Notiert: Es war kein Angriff. Was genommen wurde, wird zurückgeg
 pressed-contain = Sie werden gerade aufgehalten.
 pressed-panic = Panik: Gefährliche Rechte gehen jetzt aus.
 pressed-quiet = Ruhe: Schreiben und Sprechen gehen für alle außer dem Team aus.
+pressed-trust = Vertraut: Nichts davon wird mehr aufgehalten. *Zurücknehmen* gibt zurück, was genommen wurde.
 pressed-calm = Die Panik ist vorbei. Die Rechte kommen zurück.
 
 notice-in-server = Auf **{ $server }**:

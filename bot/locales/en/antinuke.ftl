@@ -77,6 +77,8 @@ button-fine = Not an attack
 button-calm = End panic
 button-panic = Panic
 button-quiet = Quiet
+button-details = Details
+button-trust = Trust
 button-take-back = Yes, take it back
 button-now = Yes, put it back
 button-unback = Take the put-back back
@@ -93,6 +95,7 @@ pressed-fine = Noted: it was no attack. What was taken is given back.
 pressed-contain = They are being stopped.
 pressed-panic = Panic: dangerous permissions are going off.
 pressed-quiet = Quiet: writing and speaking go off for everybody but staff.
+pressed-trust = Trusted: nothing they do is stopped any more. *Undo* gives back what was taken.
 pressed-calm = The panic is over. Permissions come back.
 
 notice-in-server = In **{ $server }**:

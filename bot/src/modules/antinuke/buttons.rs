@@ -2,18 +2,24 @@
 
 use std::sync::Arc;
 
-use splashtail_antinuke::{Command, Input, Mode, owner};
+use splashtail_antinuke::{Command, Incident, Input, Mode, owner};
 use splashtail_core::ids::UserId;
 use splashtail_guild::Id;
 use subtle::ConstantTimeEq as _;
 
+use super::incidents;
 use super::progress::Parts;
 use super::put_back::Order;
 use super::server::Server;
 use super::service::Protection;
+use super::settings::TRUST;
+use crate::app::App;
 use crate::catalogue::Language;
+use crate::error::BotError;
+use crate::framework::setting_commands::asked_by;
 use crate::guilds::GuildView;
 use crate::presses::{Press, Presses, Reaction};
+use crate::settings::Fields;
 use crate::text;
 
 /// `an:<verb>:<incident>:<mac>`
@@ -30,7 +36,8 @@ pub(super) fn presses(protection: &Arc<Protection>) -> Presses {
         };
         let protects = verb(press).is_some_and(|verb| PROTECTS.contains(&verb));
         let (protection, press) = (Arc::clone(&protection), Arc::clone(press));
-        let done = Reaction::say(async move { Ok(protection.pressed(&press, &view).await) });
+        let app = Arc::clone(app);
+        let done = Reaction::say(async move { protection.pressed(&app, &press, &view).await });
         match protects {
             true => done.at_once(),
             false => done,
@@ -54,21 +61,43 @@ enum Wish {
     Command(Command),
     /// Of the jobserver.
     PutBack(Order),
+    /// To read more about an incident.
+    Details(Id),
+    /// That whoever an incident is about is never stopped again.
+    Trust(Id),
 }
 
 impl Protection {
     /// Has it done; what is said about it.
-    async fn pressed(self: &Arc<Self>, press: &Press, view: &GuildView) -> String {
+    async fn pressed(
+        self: &Arc<Self>,
+        app: &App,
+        press: &Press,
+        view: &GuildView,
+    ) -> Result<String, BotError> {
         self.see(Id::new(press.id()));
+        let language = press.language;
         let Some(server) = self.load(view).await else {
-            return text!(press.language, "protection-unknown-server");
+            return Ok(text!(language, "protection-unknown-server"));
         };
+        let guild = server.guild;
         match command(self, &server, press) {
+            Ok((Wish::Details(incident), _)) => {
+                let incident = incidents::known(self, guild, language, incident).await?;
+                let lines = incidents::details(self, guild, language, &incident).await;
+                Ok(lines.join("\n"))
+            }
+            Ok((Wish::Trust(incident), said)) => {
+                let incident = incidents::known(self, guild, language, incident).await?;
+                trust(app, press, &incident).await?;
+                self.refresh(&server).await;
+                Ok(said)
+            }
             Ok((wish, said)) => {
                 self.fulfil(&server, wish);
-                said
+                Ok(said)
             }
-            Err(NotDone::Refused(why) | NotDone::Unknown(why)) => why,
+            Err(NotDone::Refused(why) | NotDone::Unknown(why)) => Ok(why),
         }
     }
 
@@ -107,8 +136,21 @@ impl Protection {
             Wish::PutBack(order) => {
                 tokio::spawn(Arc::clone(self).put_back(Arc::clone(server), order));
             }
+            // Only buttons ask for these.
+            Wish::Details(_) | Wish::Trust(_) => {}
         }
     }
+}
+
+/// As the command does it, with all its checks.
+async fn trust(app: &App, press: &Press, incident: &Incident) -> Result<(), BotError> {
+    let [suspect] = &incident.suspects[..] else {
+        return Err(BotError::Input(text!(press.language, "button-broken")));
+    };
+    let asked = asked_by(app, press, Some("protection trust")).await?;
+    let who = Fields::from_iter([("who".to_owned(), format!("user/{}", suspect.id).into())]);
+    app.configuration.set(&asked, TRUST, &who).await?;
+    Ok(())
 }
 
 /// What others than buttons can ask for: give back what was taken, note that it was no attack, stop the
@@ -163,8 +205,12 @@ struct Presser {
 fn refusal(language: Language, verb: &str, who: Presser) -> Option<String> {
     let alarm = verb == "panic" && who.is_real;
     let stops = matches!(verb, "panic" | "quiet" | "contain");
-    let may =
-        who.is_owner || who.is_named || stops && who.is_trusted || alarm && who.is_administrator;
+    let reads = verb == "details" && (who.is_trusted || who.is_administrator);
+    let may = who.is_owner
+        || who.is_named
+        || reads
+        || stops && who.is_trusted
+        || alarm && who.is_administrator;
     if may && (who.is_owner || !who.is_suspect) {
         return None;
     }
@@ -234,6 +280,11 @@ fn wish(server: &Server, asked: &Asked<'_>) -> Result<(Wish, String), NotDone> {
     }
     if let Some(order) = put_back(verb, incident, chosen) {
         return Ok((Wish::PutBack(order), text!(language, "pressed-put-back")));
+    }
+    match verb {
+        "details" => return Ok((Wish::Details(incident), String::new())),
+        "trust" => return Ok((Wish::Trust(incident), text!(language, "pressed-trust"))),
+        _ => {}
     }
     if !known && !is_of_server(verb) {
         let why = text!(language, "button-too-long-ago");
@@ -368,7 +419,7 @@ mod tests {
             ..by_role
         };
         for verb in [
-            "undo", "fine", "calm", "back", "parts", "now-x", "unback-x", "gone-x",
+            "undo", "fine", "calm", "back", "parts", "now-x", "unback-x", "gone-x", "trust",
         ] {
             assert!(
                 refusal(Language::English, verb, by_role).is_some(),
@@ -385,6 +436,25 @@ mod tests {
                 "{verb}"
             );
         }
+    }
+
+    #[test]
+    fn whoever_sees_to_the_server_reads_the_details_but_for_suspects() {
+        let refused = |who| refusal(Language::English, "details", who).is_some();
+        let administrator = Presser {
+            is_administrator: true,
+            ..Presser::default()
+        };
+        let trusted = Presser {
+            is_trusted: true,
+            ..Presser::default()
+        };
+        let suspect = Presser {
+            is_suspect: true,
+            ..administrator
+        };
+        assert!(!refused(administrator) && !refused(trusted));
+        assert!(refused(suspect) && refused(Presser::default()));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use poise::CreateReply;
 use poise::serenity_prelude as serenity;
 use serenity::{CreateAttachment, CreateEmbed};
 use splashtail_antinuke::{Incident, IncidentKind, IncidentState};
+use splashtail_core::ids::GuildId;
 use splashtail_guild::Id;
 use splashtail_storage::IncidentRow;
 
@@ -63,18 +64,8 @@ async fn view(
     reply::defer(cx).await?;
     let (protection, incident) = find(cx, &incident).await?;
     let language = app::language_here(cx);
-    let put_back = protection.put_backs.get(ids::guild_of(cx)?, incident.id);
-    let mut lines = head(language, &incident);
-    lines.extend(put_back.map(|put_back| put_back.text(language)));
     let guild = ids::guild_of(cx)?;
-    lines.extend(protection.backup_found(language, guild, incident.id).await);
-    let all = timeline::lines(language, &incident);
-    let hidden = all.len().saturating_sub(SHOWN);
-    lines.push(String::new());
-    lines.extend(all.into_iter().take(SHOWN));
-    if hidden > 0 {
-        lines.push(text!(language, "incidents-more-lines", hidden = hidden));
-    }
+    let lines = details(&protection, guild, language, &incident).await;
     let embed = CreateEmbed::new()
         .title(text!(
             language,
@@ -85,6 +76,27 @@ async fn view(
         .colour(colours::BLUE);
     reply::answer(cx, CreateReply::default().embed(embed)).await?;
     Ok(())
+}
+
+/// Who did what, and what was done about it.
+pub(super) async fn details(
+    protection: &Protection,
+    guild: GuildId,
+    language: Language,
+    incident: &Incident,
+) -> Vec<String> {
+    let put_back = protection.put_backs.get(guild, incident.id);
+    let mut lines = head(language, incident);
+    lines.extend(put_back.map(|put_back| put_back.text(language)));
+    lines.extend(protection.backup_found(language, guild, incident.id).await);
+    let all = timeline::lines(language, incident);
+    let hidden = all.len().saturating_sub(SHOWN);
+    lines.push(String::new());
+    lines.extend(all.into_iter().take(SHOWN));
+    if hidden > 0 {
+        lines.push(text!(language, "incidents-more-lines", hidden = hidden));
+    }
+    lines
 }
 
 /// Save all of one as a file.
@@ -116,7 +128,6 @@ async fn export(
     Ok(())
 }
 
-/// As the engine has it, else as it was written down.
 async fn find(cx: Context<'_>, typed: &str) -> Result<(Arc<Protection>, Incident), BotError> {
     let guild = ids::guild_of(cx)?;
     let protection = cx.data().services.get::<Protection>()?;
@@ -125,17 +136,27 @@ async fn find(cx: Context<'_>, typed: &str) -> Result<(Arc<Protection>, Incident
         .trim()
         .parse()
         .map_err(|_| BotError::Input(text!(language, "incidents-no-id")))?;
+    let incident = known(&protection, guild, language, id).await?;
+    Ok((protection, incident))
+}
+
+/// As the engine has it, else as it was written down.
+pub(super) async fn known(
+    protection: &Protection,
+    guild: GuildId,
+    language: Language,
+    id: Id,
+) -> Result<Incident, BotError> {
     let live = protection
         .server(guild)
         .and_then(|server| server.read(|engine, _| engine.incident(id).cloned()));
     if let Some(incident) = live {
-        return Ok((protection, incident));
+        return Ok(incident);
     }
     let store = protection.storage.protections();
     let row = store.incident(guild, id.get().cast_signed()).await?;
     let row = row.ok_or_else(|| BotError::Input(text!(language, "incidents-unknown")))?;
-    let incident = serde_json::from_str(&row.document).map_err(|_| unreadable(language, id))?;
-    Ok((protection, incident))
+    serde_json::from_str(&row.document).map_err(|_| unreadable(language, id))
 }
 
 fn unreadable(language: Language, id: Id) -> BotError {

@@ -318,10 +318,23 @@ fn components(
         .into_iter()
         .map(|(verb, label, style)| button(&custom_id(verb), &label, style))
         .collect();
-    let mut rows = Vec::new();
-    if !first.is_empty() {
-        rows.push(json!({"type": 1, "components": first}));
+    let mut more = vec![button(
+        &custom_id("details"),
+        &text!(language, "button-details"),
+        GREY,
+    )];
+    let over = matches!(
+        incident.state,
+        IncidentState::Returned | IncidentState::Closed
+    );
+    if incident.suspects.len() == 1 && !over {
+        let label = text!(language, "button-trust");
+        more.push(button(&custom_id("trust"), &label, GREY));
     }
+    let rows = [first, more].into_iter().filter(|row| !row.is_empty());
+    let mut rows: Vec<Value> = rows
+        .map(|row| json!({"type": 1, "components": row}))
+        .collect();
     let decisions = put_back.map(|progress| decisions(language, progress, &custom_id));
     rows.extend(decisions.into_iter().flatten());
     rows.into()
