@@ -5,7 +5,7 @@ use splashtail_ipc::clients::ClientError;
 use splashtail_permissions::PermissionResult;
 use splashtail_storage::StorageError;
 
-use crate::catalogue::Language;
+use crate::catalogue::{self, Language};
 use crate::configuration::Refusal;
 use crate::denial::denial;
 use crate::markdown::{neutralise, shorten};
@@ -116,7 +116,7 @@ impl BotError {
             {
                 match body.message.trim() {
                     "" => text!(language, "error-job-refused"),
-                    message => sentence(message),
+                    message => sentence(&catalogue::refusal(language, &body.code, message)),
                 }
             }
             Self::Jobserver(_) => text!(language, "error-jobserver-failed"),

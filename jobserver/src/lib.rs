@@ -11,6 +11,7 @@ mod compare;
 mod fields;
 mod gitlogs;
 mod guarded;
+mod lines;
 pub mod local;
 mod look;
 mod mass_ban;

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use splashtail_api_types::job_lines::Line;
 use splashtail_core::clock::Clock;
 use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_guild::{Id, Kind, Mapping, Subject};
@@ -17,6 +18,7 @@ use splashtail_storage::{
 };
 
 use crate::carry_out::{Before, Made, items};
+use crate::lines::say;
 use crate::restore::{self, RestoreBackup};
 use crate::revert::RevertIncident;
 
@@ -69,9 +71,8 @@ impl Settings<'_> {
         let done = (created, standing);
         let changed = self.write(cx.id(), mapping, done).await?;
         if changed > 0 {
-            let message = "The server's settings name the new roles and channels";
             let extra = json!({"entries": changed});
-            cx.log(Level::Info, message, extra).await;
+            say(cx, Level::Info, Line::SettingsFollow, extra).await;
         }
         Ok(())
     }

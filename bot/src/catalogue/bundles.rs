@@ -33,6 +33,7 @@ files![
     "core",
     "errors",
     "guarded",
+    "lines",
     "moderation",
     "settings",
     "setup",

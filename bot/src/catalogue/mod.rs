@@ -7,6 +7,7 @@
 mod bundles;
 mod commands;
 mod language;
+mod lines;
 #[cfg(test)]
 mod prose;
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub use commands::{
     description, localise, module, module_description, need, option, permission, setting,
 };
 pub use language::Language;
+pub use lines::{line, refusal};
 
 /// The text of a key, with its placeholders filled: `text!(language, "core-pong-title")`,
 /// `text!(language, "help-page", number = 1, of = 3)`. Ids go in as text: a number loses digits.

@@ -2,6 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fluent_syntax::ast::{Entry, Expression, InlineExpression, Pattern, PatternElement};
 
+use serde_json::json;
+use splashtail_api_types::job_lines::{KEY, Line, REFUSALS};
 use splashtail_permissions::NativePermissions;
 
 use super::bundles::FILES;
@@ -74,7 +76,16 @@ fn collect(pattern: &Pattern<&str>, names: &mut BTreeSet<String>) {
 
 /// Of which the code itself has the English ones.
 fn is_of_code(key: &str) -> bool {
-    let mut areas = ["command-", "module-", "need-", "permission-", "setting-"].into_iter();
+    let areas = [
+        "command-",
+        "line-",
+        "module-",
+        "need-",
+        "permission-",
+        "refusal-",
+        "setting-",
+    ];
+    let mut areas = areas.into_iter();
     areas.any(|area| key.starts_with(area))
 }
 
@@ -202,7 +213,9 @@ async fn commands_are_localised() {
     let assembled = assemble(&all(&foundation)).unwrap();
     let (registry, commands) = (assembled.registry, assembled.commands);
     let mut lacking = BTreeSet::new();
-    let mut known = BTreeSet::new();
+    let lines = Line::ALL.iter().map(|line| format!("line-{}", line.code()));
+    let refusals = REFUSALS.iter().map(|code| format!("refusal-{code}"));
+    let mut known: BTreeSet<String> = lines.chain(refusals).collect();
     for module in registry.all() {
         known.insert(format!("module-{}", module.id));
         known.insert(format!("module-{}.description", module.id));
@@ -305,4 +318,52 @@ fn texts_are_filled_and_numbers_decide() {
         "a und 2 weitere"
     );
     assert_eq!(text!(Language::English, "ping-title"), "Pong!");
+}
+
+#[test]
+fn what_jobs_say_has_the_same_placeholders_in_every_language() {
+    for language in Language::ALL {
+        let own = keys(language);
+        for line in Line::ALL {
+            let names: BTreeSet<String> = line.names().map(str::to_owned).collect();
+            if let Some(own) = own.get(&format!("line-{}", line.code())) {
+                assert_eq!(*own, names, "{language:?}: {line:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_jobs_say_is_said_in_the_readers_language() {
+    let extra = json!({KEY: "restored", "done": 12});
+    let said = |language, extra: &serde_json::Value| {
+        let extra = extra.as_object().unwrap();
+        super::line(language, "Restored: all 12 changes were made", extra)
+    };
+    assert_eq!(
+        said(Language::English, &extra),
+        "Restored: all 12 changes were made"
+    );
+    let german = said(Language::German, &extra);
+    assert!(
+        german.contains("12") && german != said(Language::English, &extra),
+        "{german}"
+    );
+    for unknown in [
+        json!({}),
+        json!({KEY: "of another version"}),
+        json!({KEY: 5}),
+    ] {
+        assert_eq!(
+            said(Language::German, &unknown),
+            said(Language::English, &extra)
+        );
+    }
+    let failed = super::line(
+        Language::German,
+        "no",
+        json!({"code": "slot_taken"}).as_object().unwrap(),
+    );
+    assert_eq!(failed, super::refusal(Language::German, "slot_taken", "no"));
+    assert_ne!(failed, "no");
 }

@@ -15,6 +15,7 @@ pub mod gitlogs;
 pub mod guilds;
 pub mod incidents;
 pub mod job_kinds;
+pub mod job_lines;
 pub mod modules;
 pub mod problems;
 pub mod sessions;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use splashtail_api_types::job_lines::Line;
 use splashtail_core::ids::ChannelId;
 use splashtail_discord::snowflake::id;
 use splashtail_guild::is_hidden;
@@ -120,27 +121,15 @@ pub enum Why {
 
 impl Why {
     /// The log's line about all channels of this reason.
-    pub fn message(self) -> &'static str {
+    pub const fn line(self) -> Line {
         match self {
-            Self::Hidden => "Channels are hidden from the bot",
-            Self::Permission => {
-                "Channels cannot be read: the bot lacks View Channel, Read Message History or, \
-                 for voice, Connect"
-            }
-            Self::UnknownKind => {
-                "The messages of channels of an unknown kind are left out: this version cannot \
-                 read them"
-            }
-            Self::Refused => "Channels could not be read to the end",
-            Self::TooMany => "There are too many threads, the oldest are left out",
-            Self::SameInstant => {
-                "So many threads were archived at the same instant that Discord does not list \
-                 them all"
-            }
-            Self::PrivateThreads => {
-                "Private threads that the bot has not joined are not in the backup: it lacks \
-                 Manage Threads"
-            }
+            Self::Hidden => Line::ChannelsHidden,
+            Self::Permission => Line::ChannelsPermission,
+            Self::UnknownKind => Line::ChannelsUnknownKind,
+            Self::Refused => Line::ChannelsRefused,
+            Self::TooMany => Line::ThreadsTooMany,
+            Self::SameInstant => Line::ThreadsSameInstant,
+            Self::PrivateThreads => Line::ThreadsPrivate,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value, json};
+use splashtail_api_types::job_lines::Line;
 use splashtail_discord::permissions::Subject;
 use splashtail_iblfile::DerivedKey;
 use splashtail_jobs::{JobContext, JobError, JobOutput, Level};
@@ -21,6 +22,7 @@ use super::snapshot::{self, Private, Snapshot, ThreadParent, array, image_hash, 
 use super::source::Source;
 use super::threads::{self, Archive, ThreadPage};
 use super::work::Work;
+use crate::lines::with_code;
 use crate::look::Look;
 
 mod files;
@@ -165,19 +167,14 @@ impl Run<'_> {
         let taken = snapshot::take(self.source(), self.work, server, known, now).await?;
         let extra = json!({"server": short(&taken.name), "channels": taken.channels,
                            "roles": taken.roles});
-        self.log(
-            Level::Info,
-            "Read the server's settings, roles and channels",
-            extra,
-        )
-        .await;
+        self.say(Level::Info, Line::ReadServer, extra).await;
         if !taken.hidden.is_empty() {
             let named = taken
                 .hidden
                 .iter()
                 .map(|hidden| format!("{} ({})", hidden.id, coverage::kind_name(hidden.kind)));
             let extra = json!({"count": taken.hidden.len(), "channels": coverage::names(named)});
-            self.log(Level::Warn, Why::Hidden.message(), extra).await;
+            self.say(Level::Warn, Why::Hidden.line(), extra).await;
         }
         Ok(taken)
     }
@@ -189,8 +186,7 @@ impl Run<'_> {
         let lists = lists::read(self.source(), self.work, &guild, server).await?;
         for (what, error) in &lists.refused {
             let extra = json!({"what": what, "error": error});
-            let message = "A part of the server is not in the backup: the bot may not read it";
-            self.log(Level::Warn, message, extra).await;
+            self.say(Level::Warn, Line::PartLeftOut, extra).await;
         }
         Ok(lists)
     }
@@ -200,12 +196,8 @@ impl Run<'_> {
         let guild: Value = self.work.get_json(&snapshot.guild).await?;
         let name = asset.field();
         let Some(hash) = image_hash(&guild, name) else {
-            self.log(
-                Level::Info,
-                "The server has no such image",
-                json!({"asset": name}),
-            )
-            .await;
+            self.say(Level::Info, Line::NoImage, json!({"asset": name}))
+                .await;
             return Ok(false);
         };
         let (server, discord) = (self.fields.server_id, &self.job.discord);
@@ -226,14 +218,12 @@ impl Run<'_> {
             Ok(jpeg) => {
                 let extra = json!({"asset": name, "bytes": jpeg.len()});
                 self.work.put(asset.section(), jpeg).await?;
-                self.log(Level::Info, "Saved an image of the server", extra)
-                    .await;
+                self.say(Level::Info, Line::SavedImage, extra).await;
                 Ok(true)
             }
             Err(why) => {
                 let extra = json!({"asset": name, "error": why});
-                self.log(Level::Warn, "An image of the server was not saved", extra)
-                    .await;
+                self.say(Level::Warn, Line::ImageNotSaved, extra).await;
                 Ok(false)
             }
         }
@@ -256,7 +246,7 @@ impl Run<'_> {
         let summary = || async {
             if found.active + found.archived > 0 {
                 let extra = json!({"active": found.active, "archived": found.archived});
-                self.log(Level::Info, "Listed the threads", extra).await;
+                self.say(Level::Info, Line::ListedThreads, extra).await;
             }
             Ok(())
         };
@@ -318,8 +308,7 @@ impl Run<'_> {
         let page = match page {
             Err(error) if self.may_ignore_threads(&error) => {
                 let extra = json!({"channel": channel(), "error": error.describe()});
-                let message = "Archived threads of a channel are left out";
-                self.log(Level::Warn, message, extra).await;
+                self.say(Level::Warn, Line::ArchivedLeftOut, extra).await;
                 return Ok(ThreadPage {
                     refused: Some(error.describe()),
                     ..ThreadPage::default()
@@ -329,17 +318,15 @@ impl Run<'_> {
         };
         if let Some(why) = &page.refused {
             let extra = json!({"channel": channel(), "error": why});
-            let message = "Private archived threads of a channel are left out";
-            self.log(Level::Warn, message, extra).await;
+            self.say(Level::Warn, Line::PrivateLeftOut, extra).await;
         }
         if let Some(at) = &page.crowded {
             let extra = json!({"channel": channel(), "archivedAt": at});
-            self.log(Level::Warn, Why::SameInstant.message(), extra)
-                .await;
+            self.say(Level::Warn, Why::SameInstant.line(), extra).await;
         }
         if page.next.is_some() && number + 1 == threads::MOST_PAGES {
             let extra = json!({"channel": channel()});
-            self.log(Level::Warn, Why::TooMany.message(), extra).await;
+            self.say(Level::Warn, Why::TooMany.line(), extra).await;
         }
         Ok(page)
     }
@@ -370,8 +357,7 @@ impl Run<'_> {
             .collect();
         let extra = json!({"channels": chosen().count(), "allocations": planned,
                            "botDisplayIgnore": ["allocations"]});
-        self.log(Level::Info, "Shared out the messages", extra)
-            .await;
+        self.say(Level::Info, Line::SharedOut, extra).await;
         Ok(shares)
     }
 
@@ -396,8 +382,7 @@ impl Run<'_> {
         if !unseen.is_empty() {
             let names = coverage::names(unseen.iter().map(LeftOut::shown));
             let extra = json!({"count": unseen.len(), "channels": names});
-            self.log(Level::Warn, Why::Permission.message(), extra)
-                .await;
+            self.say(Level::Warn, Why::Permission.line(), extra).await;
         }
         Ok(unseen)
     }
@@ -452,7 +437,7 @@ impl Run<'_> {
             if let Some(kind) = kind {
                 extra["kind"] = kind.into();
             }
-            self.log(Level::Warn, why.message(), extra).await;
+            self.say(Level::Warn, why.line(), extra).await;
         }
         Ok(left_out)
     }
@@ -498,9 +483,14 @@ impl Run<'_> {
             .to_string();
         let key = format!("tasks/{}/{filename}", self.cx.id());
         self.work.publish(&key, file).await?;
-        self.log(Level::Info, "Wrote the backup file", json!({"bytes": size}))
+        self.say(Level::Info, Line::WroteFile, json!({"bytes": size}))
             .await;
         Ok(filename)
+    }
+
+    async fn say(&self, level: Level, line: Line, extra: Value) {
+        let (text, extra) = with_code(line, extra);
+        self.log(level, &text, extra).await;
     }
 
     /// For whoever watches the job; warnings are the operator's concern, too.

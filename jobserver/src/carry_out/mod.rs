@@ -24,6 +24,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 use splashtail_antinuke::Leaves;
+use splashtail_api_types::job_lines::Line;
 use splashtail_core::ids::GuildId;
 use splashtail_discord::Discord;
 use splashtail_discord::ensure::{Acting, Ensured, Nonce, Outcome, Viewer};
@@ -40,6 +41,7 @@ use naming::{name_of, stage, verb};
 pub use reason::Reason;
 use waiting::Waiting;
 
+use crate::lines::say;
 use crate::named::{Settings, Standing};
 
 /// Of jobs that rebuild servers: room for the roles that a server may get in two days, several times
@@ -116,7 +118,7 @@ struct Run<'a> {
     /// Onboarding was switched off, and is not set again yet.
     released: bool,
     /// What the last line of progress was about, and when.
-    told: (Option<&'static str>, usize),
+    told: (Option<Line>, usize),
 }
 
 impl<'a> CarryOut<'a> {
@@ -390,7 +392,7 @@ impl Run<'_> {
     }
 
     /// One line when another kind's turn comes, and now and then in between.
-    async fn tell(&mut self, stage: &'static str) {
+    async fn tell(&mut self, stage: Line) {
         let (last, at) = self.told;
         if last == Some(stage) && self.done - at < BETWEEN_LINES {
             return;
@@ -398,7 +400,7 @@ impl Run<'_> {
         self.told = (Some(stage), self.done);
         let percent = (self.done * 100).checked_div(self.total).unwrap_or(100);
         let extra = json!({"done": self.done, "of": self.total, "percent": percent});
-        self.order.cx.log(Level::Info, stage, extra).await;
+        say(self.order.cx, Level::Info, stage, extra).await;
     }
 
     fn learn(&mut self, effect: &Effect, made: Made) {
@@ -424,8 +426,7 @@ impl Run<'_> {
     ) {
         if self.left.len() < SHOWN_REFUSALS {
             let extra = json!({"what": effect.step, "name": name, "error": why});
-            let message = "Not restored: Discord refused it";
-            self.order.cx.log(Level::Warn, message, extra).await;
+            say(self.order.cx, Level::Warn, Line::Refused, extra).await;
         }
         self.left.push(Left {
             step: effect.step.clone(),

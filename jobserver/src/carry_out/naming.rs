@@ -1,6 +1,7 @@
 //! What an operation is called, in the ledger and by people who watch.
 
 use serde_json::{Value, json};
+use splashtail_api_types::job_lines::Line;
 use splashtail_guild::{Kind, Mapping, Operation, Structure};
 
 /// The kind of an operation's object; overwrites are their channel's.
@@ -29,19 +30,19 @@ pub(super) fn verb(operation: &Operation, kind: Kind) -> String {
 }
 
 /// What is going on, for people who watch.
-pub(super) fn stage(operation: &Operation, kind: Kind) -> &'static str {
+pub(super) fn stage(operation: &Operation, kind: Kind) -> Line {
     if matches!(operation, Operation::Delete { .. }) {
-        return "Deleting what was not there before";
+        return Line::StageDeleting;
     }
     match kind {
-        Kind::Role => "Restoring roles",
-        Kind::Channel | Kind::Hidden | Kind::Thread => "Restoring channels",
-        Kind::Guild => "Restoring the server's settings",
-        Kind::Emoji | Kind::Sticker | Kind::Sound => "Restoring emojis, stickers and sounds",
-        Kind::AutomodRule => "Restoring AutoMod rules",
-        Kind::ScheduledEvent => "Restoring events",
-        Kind::Widget | Kind::WelcomeScreen | Kind::Onboarding => "Restoring what newcomers see",
-        Kind::Webhook | Kind::Invite => "Restoring webhooks and invites",
+        Kind::Role => Line::StageRoles,
+        Kind::Channel | Kind::Hidden | Kind::Thread => Line::StageChannels,
+        Kind::Guild => Line::StageServer,
+        Kind::Emoji | Kind::Sticker | Kind::Sound => Line::StageExpressions,
+        Kind::AutomodRule => Line::StageAutomod,
+        Kind::ScheduledEvent => Line::StageEvents,
+        Kind::Widget | Kind::WelcomeScreen | Kind::Onboarding => Line::StageNewcomers,
+        Kind::Webhook | Kind::Invite => Line::StageWebhooks,
     }
 }
 

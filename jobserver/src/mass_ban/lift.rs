@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_antinuke::Leaves;
+use splashtail_api_types::job_lines::Line;
 use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_discord::snowflake::typed;
 use splashtail_guild::Id;
@@ -17,6 +18,7 @@ use super::judge::digest;
 use super::run::{Banned, Run, names, output};
 use crate::backup::error::Verdict;
 use crate::carry_out::{acting, items, job_error, stops_everything};
+use crate::lines::say;
 
 pub(super) const REPORT: &str = "mass-ban-lifted.json";
 const PLAN: &str = "mass-unban-plan.json";
@@ -159,18 +161,17 @@ impl Run<'_> {
                 "banned_anew": renewed, "banned_before": before, "refused": refused});
             let filename = self.publish(REPORT, document).await?;
             for (users, line) in [
-                (renewed, "Left alone: somebody banned them anew since"),
-                (before, "Left alone: they were banned before"),
-                (&refused, "Not lifted: Discord refused it"),
+                (renewed, Line::BannedAnew),
+                (before, Line::WereBannedBefore),
+                (&refused, Line::NotLifted),
             ] {
                 if !users.is_empty() {
                     let extra = json!({"count": users.len(), "items": names(users)});
-                    self.cx.log(Level::Warn, line, extra).await;
+                    say(self.cx, Level::Warn, line, extra).await;
                 }
             }
             let extra = json!({"done": lifted, "of": of});
-            let message = format!("Lifted {lifted} of {of} bans");
-            self.cx.log(Level::Info, message, extra).await;
+            say(self.cx, Level::Info, Line::Lifted, extra).await;
             Ok(filename)
         };
         Ok(output(self.cx.step("report", report).await?))

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_antinuke::Leaves;
+use splashtail_api_types::job_lines::Line;
 use splashtail_core::ids::UserId;
 use splashtail_discord::ensure::{BULK_BAN, EnsureError};
 use splashtail_discord::snowflake::{id, typed};
@@ -17,6 +18,7 @@ use super::options::Fields;
 use crate::backup::error::{BackupError, Verdict};
 use crate::backup::source::Source;
 use crate::carry_out::{Reason, acting, job_error, stops_everything};
+use crate::lines::say;
 use crate::look::Look;
 
 /// In a server of more members those who are named are asked for one by one.
@@ -367,12 +369,12 @@ impl Run<'_> {
         let document = self.document(plan, Some(done));
         let filename = self.publish(REPORT, document).await?;
         for (users, line) in [
-            (&done.already, "Banned before"),
-            (&done.failed, "Not banned: Discord refused it"),
+            (&done.already, Line::BannedBefore),
+            (&done.failed, Line::NotBanned),
         ] {
             if !users.is_empty() {
                 let extra = json!({"count": users.len(), "items": names(users)});
-                self.cx.log(Level::Warn, line, extra).await;
+                say(self.cx, Level::Warn, line, extra).await;
             }
         }
         if let Some((code, why)) = &done.stopped {
@@ -383,9 +385,7 @@ impl Run<'_> {
                 _ => why.as_str(),
             };
             let extra = json!({"count": done.left.len(), "items": names(&done.left), "error": why});
-            self.cx
-                .log(Level::Warn, "Not banned: it went no further", extra)
-                .await;
+            say(self.cx, Level::Warn, Line::BanStopped, extra).await;
         }
         let (banned, of) = (done.banned.len() + done.already.len(), plan.ban.len());
         let extra =
@@ -394,8 +394,7 @@ impl Run<'_> {
             true => Level::Info,
             false => Level::Warn,
         };
-        let message = format!("Banned {banned} of {of}");
-        self.cx.log(level, message, extra).await;
+        say(self.cx, level, Line::Banned, extra).await;
         Ok(filename)
     }
 

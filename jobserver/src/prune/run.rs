@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_antinuke::Leaves;
+use splashtail_api_types::job_lines::Line;
 use splashtail_core::ids::{ChannelId, MessageId};
 use splashtail_discord::permissions::Subject;
 use splashtail_discord::snowflake::{array, id};
@@ -23,6 +24,7 @@ use crate::backup::error::{BackupError, Verdict};
 use crate::backup::source::Source;
 use crate::backup::work::Work;
 use crate::carry_out::{Reason, acting, job_error, stops_everything};
+use crate::lines::say;
 use crate::look::{Look, incomplete};
 
 /// Discord's code for a message that is too old to be deleted with others.
@@ -142,12 +144,12 @@ impl Run<'_> {
         let age = TimeDelta::try_seconds(i64::try_from(options.prune_from).unwrap_or(i64::MAX));
         let cutoff = age.and_then(|age| now.checked_sub_signed(age));
         let extra = json!({"channels": shares.len(), "closed": closed});
-        let message = if options.dry_run {
-            "Looking for messages that would be deleted"
+        let line = if options.dry_run {
+            Line::PruneLooksDry
         } else {
-            "Looking for messages to delete"
+            Line::PruneLooks
         };
-        self.cx.log(Level::Info, message, extra).await;
+        say(self.cx, Level::Info, line, extra).await;
         Ok(Plan {
             shares,
             cutoff: cutoff.unwrap_or(DateTime::UNIX_EPOCH),
@@ -235,8 +237,7 @@ impl Run<'_> {
 
     async fn tell_refused(&self, channel: &Candidate, why: &str) -> Result<(), JobError> {
         let extra = json!({"channel": coverage::shown(&channel.name, channel.id), "error": why});
-        let message = "Messages of a channel were not deleted";
-        self.cx.log(Level::Warn, message, extra).await;
+        say(self.cx, Level::Warn, Line::NotPruned, extra).await;
         Ok(())
     }
 
@@ -436,17 +437,14 @@ impl Run<'_> {
         let put = self.job.objects.put(&key, text.into()).await;
         put.map_err(BackupError::Objects)?;
         let count = pruned.deleted.len();
-        let (level, message) = match (self.fields.options.dry_run, pruned.stopped) {
-            (true, _) => (Level::Info, "These messages would be deleted"),
-            (false, false) => (Level::Info, "Deleted the messages"),
-            (false, true) => (
-                Level::Warn,
-                "Stopped where Discord refused; what had been deleted by then is in the report",
-            ),
+        let (level, line) = match (self.fields.options.dry_run, pruned.stopped) {
+            (true, _) => (Level::Info, Line::PruneWould),
+            (false, false) => (Level::Info, Line::Pruned),
+            (false, true) => (Level::Warn, Line::PruneStopped),
         };
         let extra = json!({"messages": count, "channels": channels,
                            "refusedChannels": pruned.refused.len()});
-        self.cx.log(level, message, extra).await;
+        say(self.cx, level, line, extra).await;
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_antinuke::Leaves;
+use splashtail_api_types::job_lines::Line;
 use splashtail_core::clock::Clock;
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_discord::Discord;
@@ -18,6 +19,7 @@ use super::people::{Ban, MemberChange, PeoplePlan, Scope, part};
 use super::protection::Protection;
 use super::report::NotRestored;
 use crate::carry_out::{self, Reason};
+use crate::lines::say;
 
 /// Changes between two lines of progress.
 const BETWEEN_LINES: usize = 100;
@@ -90,7 +92,7 @@ impl Members<'_> {
                 let of = self.plan.members.len();
                 let tell = || async {
                     let extra = json!({"done": at, "of": of});
-                    self.cx.log(Level::Info, "Restoring members", extra).await;
+                    say(self.cx, Level::Info, Line::StageMembers, extra).await;
                     Ok(())
                 };
                 self.cx.step(&step, tell).await?;
@@ -313,7 +315,7 @@ impl Members<'_> {
             .await?;
         if asked.load(Ordering::Relaxed) {
             let extra = json!({"bans": done.banned});
-            self.cx.log(Level::Info, "Restoring bans", extra).await;
+            say(self.cx, Level::Info, Line::StageBans, extra).await;
         }
         Ok(done)
     }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use splashtail_api_types::job_lines::Line;
 use splashtail_guild::{Id, Kind, Mapping};
 use splashtail_iblfile::DerivedKey;
 use splashtail_jobs::{JobContext, JobError, JobOutput, Level, SecretBytes};
@@ -28,6 +29,7 @@ use crate::backup::options::{Constraints, Fields as BackupFields, Options as Bac
 use crate::backup::source::Source;
 use crate::backup::work::Work;
 use crate::carry_out::{Carried, CarryOut, Files, Reason};
+use crate::lines::say;
 use crate::named::Settings;
 use crate::parts::LISTED;
 use crate::templates;
@@ -254,7 +256,7 @@ impl<'a> Run<'a> {
             "roles": file::count(&backup.wanted, Kind::Role),
             "channels": file::count(&backup.wanted, Kind::Channel),
         });
-        self.cx.log(Level::Info, "Read the backup", extra).await;
+        say(self.cx, Level::Info, Line::ReadBackup, extra).await;
         Ok(())
     }
 
@@ -399,8 +401,7 @@ impl<'a> Run<'a> {
             former: None,
         };
         let begun = || async {
-            let message = "Making a safety backup of the server as it is";
-            self.cx.log(Level::Info, message, Value::Null).await;
+            say(self.cx, Level::Info, Line::SafetyBackup, Value::Null).await;
             Ok(())
         };
         self.cx.step("safety_begun", begun).await?;
@@ -466,13 +467,10 @@ impl<'a> Run<'a> {
             true => Level::Info,
             false => Level::Warn,
         };
-        let message = match (of, not_restored.len()) {
-            (0, 0) => "Nothing had to be done".to_owned(),
-            (_, 0) => format!("Restored: all {done} changes were made"),
-            (_, left) => format!(
-                "Restored: {done} of {of} changes were made; {left} things are not as in the \
-                 backup, the report names them"
-            ),
+        let line = match (of, not_restored.len()) {
+            (0, 0) => Line::NothingToRestore,
+            (_, 0) => Line::Restored,
+            _ => Line::RestoredPartly,
         };
         let mut extra = json!({"done": done, "of": of, "notRestored": not_restored.len()});
         if let Some(safety) = safety {
@@ -481,7 +479,7 @@ impl<'a> Run<'a> {
                 extra["undoTakesPassword"] = true.into();
             }
         }
-        self.cx.log(level, message, extra).await;
+        say(self.cx, level, line, extra).await;
         Ok(filename)
     }
 

@@ -1,7 +1,9 @@
 //! What is shown to a person before it is done.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use splashtail_antinuke::{Incident, IncidentKind, bits};
+use splashtail_api_types::job_lines::Line;
 use splashtail_discord::snowflake::{array, bit_set, id};
 use splashtail_guild::{Id, Kind, Operation, Structure};
 
@@ -25,12 +27,21 @@ pub struct Ask {
     pub code: String,
     /// For people.
     pub text: String,
+    /// What fills the same sentence in another language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
 }
 
-fn ask(code: &str, text: impl Into<String>) -> Ask {
+/// The code of a line is that of the reason, with a word before it.
+pub(super) fn ask(line: Line, about: Option<String>) -> Ask {
+    let code = line.code();
+    let values = about
+        .clone()
+        .map(|about| ("about".to_owned(), Value::from(about)));
     Ask {
-        code: code.to_owned(),
-        text: text.into(),
+        code: code.strip_prefix("ask_").unwrap_or(code).to_owned(),
+        text: line.say(&values.into_iter().collect()),
+        about,
     }
 }
 
@@ -40,25 +51,23 @@ pub fn of(plan: &RevertPlan, incident: &Incident, now: &Structure) -> Vec<Ask> {
     let objects = plan.effects.iter();
     let objects = objects.filter(|e| verb(&e.operation) != "sort").count();
     if objects > MOST_OBJECTS {
-        asks.push(ask("many_objects", format!("{objects} things are changed")));
+        asks.push(ask(Line::AskManyObjects, Some(objects.to_string())));
     }
     let unbans = plan.people.iter();
     let unbans = unbans
         .filter(|e| matches!(e, PeopleEffect::LiftBan { .. }))
         .count();
     if unbans > MOST_UNBANS {
-        asks.push(ask("many_bans", format!("{unbans} bans are lifted")));
+        asks.push(ask(Line::AskManyBans, Some(unbans.to_string())));
     }
     if matches!(
         incident.kind,
         IncidentKind::Unattributed | IncidentKind::SelfToken
     ) {
-        let text = "nobody knows who did it, so it may have been meant";
-        asks.push(ask("unattributed", text));
+        asks.push(ask(Line::AskUnattributed, None));
     }
     if plan.effects.iter().any(|e| grants_power(&e.operation, now)) {
-        let text = "roles or channels get dangerous permissions back";
-        asks.push(ask("dangerous_permissions", text));
+        asks.push(ask(Line::AskDangerous, None));
     }
     let everyone = now.id();
     let about_everyone = |operation: &Operation| match operation {
@@ -68,7 +77,7 @@ pub fn of(plan: &RevertPlan, incident: &Incident, now: &Structure) -> Vec<Ask> {
         _ => false,
     };
     if plan.effects.iter().any(|e| about_everyone(&e.operation)) {
-        asks.push(ask("everyone", "permissions of @everyone are changed"));
+        asks.push(ask(Line::AskEveryone, None));
     }
     asks
 }
@@ -137,8 +146,7 @@ pub async fn foreign_posts(
         if foreign {
             let name = now.get(Kind::Channel, channel);
             let name = name.and_then(|c| c["name"].as_str()).unwrap_or_default();
-            let text = format!("others have written in #{name}, which is deleted");
-            return Ok(Some(ask(FOREIGN_CONTENT, text)));
+            return Ok(Some(ask(Line::AskForeign, Some(format!("#{name}")))));
         }
     }
     Ok(None)

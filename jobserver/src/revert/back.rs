@@ -1,11 +1,12 @@
 //! Taking a put-back back: its ledger says what it made and what it replaced.
 
+use splashtail_api_types::job_lines::Line;
 use splashtail_core::ids::TaskId;
 use splashtail_guild::{Effect, Mapping, Operation, Subject};
 use splashtail_jobs::JobError;
 use splashtail_storage::{Item, Outcome, Owner, Storage, TaskState};
 
-use super::asks::Ask;
+use super::asks::ask;
 use super::evidence::EvidenceError;
 use super::job::RevertIncident;
 use super::options::Fields;
@@ -46,10 +47,7 @@ pub async fn plan(
         mapping: Mapping::default(),
         people: Vec::new(),
         left: Vec::new(),
-        asks: vec![Ask {
-            code: "undo".to_owned(),
-            text: "the attack is as it was afterwards".to_owned(),
-        }],
+        asks: vec![ask(Line::AskUndo, None)],
     };
     for item in &items {
         add(&mut plan, item);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_antinuke::undo::Deeds;
 use splashtail_antinuke::{Leaves, Moment};
+use splashtail_api_types::job_lines::Line;
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_discord::Discord;
 use splashtail_discord::ensure::{Acting, EnsureError, Ensured, Outcome};
@@ -18,6 +19,7 @@ use splashtail_jobs::{Intent, JobContext, JobError, Level};
 use super::options::Part;
 use super::since_plan::SincePlan;
 use crate::carry_out::{Made, Objection, Reason, acting, how, job_error, stops_everything};
+use crate::lines::say;
 use crate::restore::report::NotRestored;
 
 /// Between two lines of progress.
@@ -246,8 +248,7 @@ impl People<'_> {
             if at % BETWEEN_LINES == 0 {
                 let percent = at * 100 / effects.len();
                 let extra = json!({"done": at, "of": effects.len(), "percent": percent});
-                let line = "Putting back members and bans";
-                self.cx.log(Level::Info, line, extra).await;
+                say(self.cx, Level::Info, Line::StagePeople, extra).await;
             }
             match self.one(effect).await {
                 Ok(Made { how, .. }) if !how.starts_with("left:") => done += 1,

@@ -2,6 +2,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_antinuke::Incident;
+use splashtail_api_types::job_lines::Line;
 use splashtail_guild::{Effect, Kind};
 use splashtail_jobs::{JobContext, JobError, JobOutput, Level};
 use splashtail_storage::Outcome;
@@ -19,6 +20,7 @@ use crate::backup::error::BackupError;
 use crate::backup::source::Source;
 use crate::backup::work::Work;
 use crate::carry_out::{Carried, CarryOut, NoFiles, Reason, items};
+use crate::lines::say;
 use crate::named::Settings;
 use crate::restore::error::RestoreError;
 use crate::restore::live::{self, Live};
@@ -230,8 +232,12 @@ impl<'a> Run<'a> {
     async fn tell_plan(&self, plan: &RevertPlan) -> Result<(), JobError> {
         let asks: Vec<&str> = plan.asks.iter().map(|ask| ask.text.as_str()).collect();
         let extra = json!({"plan_hash": plan.hash, "counts": plan.counts(), "asks": asks,
-                           "botDisplayIgnore": ["plan_hash", "counts", "asks"]});
-        self.cx.log(Level::Info, plan.headline(), extra).await;
+                           "asked": plan.asks,
+                           "botDisplayIgnore": ["plan_hash", "counts", "asks", "asked"]});
+        match plan.is_empty() {
+            true => say(self.cx, Level::Info, Line::NothingToPutBack, extra).await,
+            false => self.cx.log(Level::Info, plan.headline(), extra).await,
+        }
         self.tell_left(&plan.left).await;
         Ok(())
     }
@@ -297,21 +303,17 @@ impl<'a> Run<'a> {
             true => Level::Info,
             false => Level::Warn,
         };
-        let what = match self.fields.undo {
-            None => "Put back",
-            Some(_) => "Taken back",
-        };
-        let message = match (of, left.len()) {
-            (0, 0) => "There was nothing to put back".to_owned(),
-            (1, 0) => format!("{what}: the only change was made"),
-            (_, 0) => format!("{what}: all {done} changes were made"),
-            (_, left) => format!(
-                "{what}: {done} of {of} changes were made; {left} things are not as before, the \
-                 report names them"
-            ),
+        let line = match (of, left.len(), self.fields.undo) {
+            (0, 0, _) => Line::NothingWasPutBack,
+            (1, 0, None) => Line::PutBackOne,
+            (1, 0, Some(_)) => Line::TakenBackOne,
+            (_, 0, None) => Line::PutBack,
+            (_, 0, Some(_)) => Line::TakenBack,
+            (_, _, None) => Line::PutBackPartly,
+            (_, _, Some(_)) => Line::TakenBackPartly,
         };
         let extra = json!({"done": done, "of": of, "notRestored": left.len()});
-        self.cx.log(level, message, extra).await;
+        say(self.cx, level, line, extra).await;
         Ok(filename)
     }
 

@@ -1,10 +1,11 @@
 //! What became of a put-back, as its job's row and log tell it.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use splashtail_api_types::job_lines::KEY;
 use splashtail_core::ids::TaskId;
 use splashtail_storage::{Level, TaskLogEntry, TaskRow, TaskState};
 
-use crate::catalogue::Language;
+use crate::catalogue::{self, Language};
 use crate::markdown::{neutralise, shorten};
 use crate::text;
 
@@ -134,7 +135,7 @@ impl Progress {
     }
 
     /// From a job and its log, oldest entry first.
-    pub(super) fn of(row: &TaskRow, log: &[TaskLogEntry]) -> Self {
+    pub(super) fn of(language: Language, row: &TaskRow, log: &[TaskLogEntry]) -> Self {
         let named = row.fields["parts"]
             .as_array()
             .or(row.fields["Parts"].as_array());
@@ -144,7 +145,7 @@ impl Progress {
             task: Some(row.id),
             parts: Parts::of(names),
             undoes: row.fields["Undo"].as_str().and_then(|id| id.parse().ok()),
-            stage: stage(row.state, file, log),
+            stage: stage(language, row.state, file, log),
         }
     }
 
@@ -203,18 +204,19 @@ impl Progress {
     }
 }
 
-fn stage(state: TaskState, file: Option<&str>, log: &[TaskLogEntry]) -> Stage {
+fn stage(language: Language, state: TaskState, file: Option<&str>, log: &[TaskLogEntry]) -> Stage {
+    let say = |entry: &TaskLogEntry| cut(&catalogue::line(language, &entry.msg, &entry.extra));
     let told = |wanted: fn(&&TaskLogEntry) -> bool| log.iter().rev().find(wanted);
     // The very last word is that it ended, of every job.
     let end = || {
         let report = told(|entry| entry.extra.contains_key("notRestored"));
         let plan = || told(|entry| entry.extra.contains_key("plan_hash"));
         let entry = report.or_else(plan).or(log.last());
-        entry.map(|entry| cut(&entry.msg))
+        entry.map(say)
     };
     match state {
         TaskState::Failed => Stage::Failed {
-            line: why(log).map(cut),
+            line: why(language, log).map(|why| cut(&why)),
         },
         TaskState::Completed => {
             let plan = told(|entry| entry.extra.contains_key("plan_hash"));
@@ -223,13 +225,12 @@ fn stage(state: TaskState, file: Option<&str>, log: &[TaskLogEntry]) -> Stage {
                 None => Stage::Done { line: end() },
                 Some(plan) if nothing(plan) => Stage::Done { line: end() },
                 Some(plan) => {
-                    let asks = plan.extra.get("asks").and_then(Value::as_array);
-                    let asks = asks.into_iter().flatten().filter_map(Value::as_str);
+                    let asks = asks(language, &plan.extra);
                     let hash = plan.extra["plan_hash"].as_str().unwrap_or_default();
                     Stage::Shown {
                         hash: hash.chars().take(16).collect(),
-                        line: cut(&plan.msg),
-                        asks: asks.take(ASKS).map(cut).collect(),
+                        line: say(plan),
+                        asks: asks.iter().take(ASKS).map(|ask| cut(ask)).collect(),
                     }
                 }
             }
@@ -240,7 +241,7 @@ fn stage(state: TaskState, file: Option<&str>, log: &[TaskLogEntry]) -> Stage {
             };
             match told(|entry| entry.extra.contains_key("of")) {
                 Some(entry) => Stage::Running {
-                    line: cut(&entry.msg),
+                    line: say(entry),
                     done: number(entry, "done"),
                     of: number(entry, "of"),
                 },
@@ -251,10 +252,37 @@ fn stage(state: TaskState, file: Option<&str>, log: &[TaskLogEntry]) -> Stage {
 }
 
 /// What ended it, with the cause that the log has.
-fn why(log: &[TaskLogEntry]) -> Option<&str> {
+fn why(language: Language, log: &[TaskLogEntry]) -> Option<String> {
     let last = log.iter().rev().find(|entry| entry.level == Level::Error)?;
     let error = last.extra.get("error").and_then(Value::as_str);
-    Some(error.unwrap_or(&last.msg))
+    Some(catalogue::line(
+        language,
+        error.unwrap_or(&last.msg),
+        &last.extra,
+    ))
+}
+
+/// Why a plan is shown first: in English, and by the codes of the reasons in other languages.
+fn asks(language: Language, extra: &Map<String, Value>) -> Vec<String> {
+    let list = |key| {
+        extra
+            .get(key)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+    };
+    let mut coded = list("asked");
+    let texts = list("asks").filter_map(Value::as_str);
+    let say = |text: &str| {
+        let ask = coded.next().and_then(Value::as_object);
+        let code = ask.and_then(|ask| ask.get("code")?.as_str());
+        let Some((mut values, code)) = ask.cloned().zip(code) else {
+            return text.to_owned();
+        };
+        values.insert(KEY.to_owned(), format!("ask_{code}").into());
+        catalogue::line(language, text, &values)
+    };
+    texts.map(say).collect()
 }
 
 fn cut(line: &str) -> String {
@@ -298,7 +326,9 @@ mod tests {
             ),
             ("Completed", json!({})),
         ]);
-        let over = |file, log: &[TaskLogEntry]| stage(TaskState::Completed, Some(file), log);
+        let over = |file, log: &[TaskLogEntry]| {
+            stage(Language::English, TaskState::Completed, Some(file), log)
+        };
         let line = |line: &str| Stage::Done {
             line: Some(line.to_owned()),
         };

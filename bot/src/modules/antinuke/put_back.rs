@@ -18,6 +18,7 @@ use super::past::Past;
 use super::progress::{Parts, Progress};
 use super::server::Server;
 use super::service::Protection;
+use crate::catalogue::Language;
 use crate::error::BotError;
 use crate::inputs::Hear as _;
 use crate::modules::server_backups::KnownChannel;
@@ -236,13 +237,17 @@ impl Protection {
             return;
         };
         let (store, task) = (self.storage.tasks(), first.id);
+        let language = match self.server(guild) {
+            Some(server) => self.language(&server).await,
+            None => Language::default(),
+        };
         let begun = self.clock.monotonic();
         let mut shown: Option<Duration> = None;
         let (mut row, mut log) = (first, Vec::new());
         loop {
             match self.read_on(task, &mut log).await {
                 Ok(()) => {
-                    let progress = Progress::of(&row, &log);
+                    let progress = Progress::of(language, &row, &log);
                     let over = progress.is_over();
                     let now = self.clock.monotonic();
                     let due = shown.is_none_or(|at| now.saturating_sub(at) >= BETWEEN_EDITS);

@@ -67,7 +67,7 @@ impl Jobs {
                 break;
             }
         }
-        let text = log_lines(&entries, MESSAGE);
+        let text = log_lines(language, &entries, MESSAGE);
         Ok(match text.is_empty() {
             true => text!(language, "task-no-log"),
             false => text,

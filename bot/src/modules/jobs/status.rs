@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
+use splashtail_api_types::job_lines::KEY;
 use splashtail_core::ids::TaskId;
 use splashtail_storage::{Advance, Level, TaskLogEntry, TaskState};
 
 use super::figures::{self, Progress, Saved};
 use super::logs::log_button;
-use crate::catalogue::Language;
+use crate::catalogue::{self, Language};
 use crate::colours;
 use crate::markdown::{DESCRIPTION, length, neutralise, shorten};
 use crate::text;
@@ -130,7 +131,7 @@ impl Picture {
                 let _ = write!(text, "\n{line}\n");
             }
         }
-        if let Some(newest) = self.newest() {
+        if let Some(newest) = self.newest(language) {
             let newest = neutralise(&shorten(&newest, MAX_LINE));
             let _ = write!(text, "\n{newest}\n");
         }
@@ -164,7 +165,7 @@ impl Picture {
     }
 
     /// The newest line; of what failed, why.
-    fn newest(&self) -> Option<String> {
+    fn newest(&self, language: Language) -> Option<String> {
         let mut told = self.entries.iter().rev();
         let newest = match self.state {
             TaskState::Failed => {
@@ -175,9 +176,10 @@ impl Picture {
             _ => told.find(|entry| !entry.extra.contains_key(COVERAGE))?,
         };
         let cause = newest.extra.get("error").and_then(Value::as_str);
+        let said = catalogue::line(language, &newest.msg, &newest.extra);
         Some(match cause.filter(|_| newest.level == Level::Error) {
-            Some(cause) => format!("{}: {cause}", newest.msg),
-            None => newest.msg.clone(),
+            Some(cause) => format!("{said}: {cause}"),
+            None => said,
         })
     }
 }
@@ -189,7 +191,11 @@ fn undo_button(language: Language, restore: TaskId) -> Value {
 }
 
 /// The newest lines of a log that fit into `room` characters.
-pub fn log_lines<'a>(entries: impl IntoIterator<Item = &'a TaskLogEntry>, room: usize) -> String {
+pub fn log_lines<'a>(
+    language: Language,
+    entries: impl IntoIterator<Item = &'a TaskLogEntry>,
+    room: usize,
+) -> String {
     let mut lines: VecDeque<String> = VecDeque::new();
     let mut total = 0;
     let drop_oldest = |lines: &mut VecDeque<String>, total: &mut usize, limit: usize| {
@@ -201,7 +207,7 @@ pub fn log_lines<'a>(entries: impl IntoIterator<Item = &'a TaskLogEntry>, room: 
     };
     for entry in entries {
         drop_oldest(&mut lines, &mut total, MAX_LINES);
-        let line = line(entry);
+        let line = line(language, entry);
         total += length(&line) + 1;
         lines.push_back(line);
     }
@@ -243,8 +249,8 @@ pub fn download_link(api: &str, task: TaskId) -> String {
     format!("{api}/tasks/{task}/ioauth/download-link")
 }
 
-fn line(entry: &TaskLogEntry) -> String {
-    let mut text = entry.msg.clone();
+fn line(language: Language, entry: &TaskLogEntry) -> String {
+    let mut text = catalogue::line(language, &entry.msg, &entry.extra);
     let extras = extras(&entry.extra);
     if !extras.is_empty() {
         text.push(' ');
@@ -267,7 +273,7 @@ fn extras(extra: &Map<String, Value>) -> String {
         .unwrap_or_default();
     let mut visible: Vec<_> = extra
         .iter()
-        .filter(|(key, _)| *key != IGNORE && !hidden.contains(&key.as_str()))
+        .filter(|(key, _)| *key != IGNORE && *key != KEY && !hidden.contains(&key.as_str()))
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
     visible.sort_unstable();
@@ -467,7 +473,7 @@ mod tests {
         let entries: Vec<_> = (1..=300)
             .map(|seq| entry(seq, &format!("entry {seq}"), json!({})))
             .collect();
-        let text = log_lines(&entries, 2000);
+        let text = log_lines(Language::English, &entries, 2000);
         assert!(text.contains("entry 300 ") && !text.contains("entry 1 "));
         assert!((1900..=2000).contains(&length(&text)), "{}", length(&text));
         assert_eq!(picture(entries).last_seq(), 300);

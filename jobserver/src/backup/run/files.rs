@@ -1,6 +1,7 @@
 //! The steps that save pictures and sounds.
 
 use serde_json::{Value, json};
+use splashtail_api_types::job_lines::Line;
 use splashtail_guild::{Parts, Structure};
 use splashtail_jobs::{JobError, Level};
 
@@ -86,8 +87,7 @@ impl Run<'_> {
         let bytes: u64 = kept.iter().map(|file| file.bytes).sum();
         if kept.len() > lost.len() {
             let extra = json!({"files": kept.len() - lost.len(), "bytes": bytes});
-            let message = "Saved pictures and sounds of the server";
-            self.log(Level::Info, message, extra).await;
+            self.say(Level::Info, Line::SavedFiles, extra).await;
         }
         if !lost.is_empty() {
             let name = |file: &Kept| {
@@ -97,8 +97,7 @@ impl Run<'_> {
             };
             let names: Vec<String> = lost.iter().take(SHOWN).map(|file| name(file)).collect();
             let extra = json!({"count": lost.len(), "items": names.join(", ")});
-            let message = "Pictures or sounds of the server were not saved";
-            self.log(Level::Warn, message, extra).await;
+            self.say(Level::Warn, Line::LostFiles, extra).await;
         }
         Ok(())
     }

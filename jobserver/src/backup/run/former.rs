@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use splashtail_api_types::job_lines::Line;
 use splashtail_core::ids::{AttachmentId, MessageId};
 use splashtail_discord::snowflake::typed;
 use splashtail_jobs::{JobError, Level};
@@ -76,13 +77,11 @@ impl Run<'_> {
             Ok(match found {
                 Ok(former) => {
                     let extra = json!({"former": former.task, "channels": former.channels.len()});
-                    let message = "Messages that an earlier backup has are copied from it";
-                    self.log(Level::Info, message, extra).await;
+                    self.say(Level::Info, Line::CopiesFormer, extra).await;
                     former
                 }
                 Err(why) => {
-                    let message = "Everything is read from Discord";
-                    self.log(Level::Info, message, json!({"because": why}))
+                    self.say(Level::Info, Line::ReadsAll, json!({"because": why}))
                         .await;
                     Former::default()
                 }
@@ -164,8 +163,7 @@ impl Run<'_> {
             Err(why) => {
                 let channel = coverage::shown(&channel.name, channel.id);
                 let extra = json!({"channel": channel, "because": why});
-                let message = "A channel is read from Discord after all";
-                self.log(Level::Warn, message, extra).await;
+                self.say(Level::Warn, Line::ReadAfterAll, extra).await;
                 useless
             }
         })

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use splashtail_api_types::job_lines::Line;
 use splashtail_core::ids::AttachmentId;
 use splashtail_jobs::{JobError, Level};
 use tokio::sync::Semaphore;
@@ -183,7 +184,7 @@ impl Run<'_> {
             if former.task.is_some() {
                 extra["copied"] = total.copied.into();
             }
-            self.log(Level::Info, "Read all messages", extra).await;
+            self.say(Level::Info, Line::ReadMessages, extra).await;
             Ok(())
         };
         self.cx.step("messages/read", summary).await?;
@@ -328,8 +329,7 @@ impl Run<'_> {
                 let why = error.describe();
                 let extra = json!({"channel": coverage::shown(&channel.name, channel.id),
                                    "messages": so_far.messages, "error": why});
-                self.log(Level::Warn, "A channel could not be read to the end", extra)
-                    .await;
+                self.say(Level::Warn, Line::UnfinishedChannel, extra).await;
                 return Ok(PageOutcome {
                     failed: Some(why),
                     ..PageOutcome::default()
@@ -353,8 +353,7 @@ impl Run<'_> {
                                "messages": tally.messages, "attachments": tally.saved,
                                "bytes": tally.bytes,
                                "botDisplayIgnore": ["channelId", "bytes"]});
-            self.log(Level::Info, "Saved the messages of a channel", extra)
-                .await;
+            self.say(Level::Info, Line::SavedChannel, extra).await;
         }
     }
 
@@ -491,8 +490,7 @@ impl Run<'_> {
         if outcome.lost > 0 {
             let extra = json!({"channel": channel, "attachments": outcome.lost,
                                "reasons": attachments::losses(&round.outcomes)});
-            self.log(Level::Warn, "Attachments were not saved", extra)
-                .await;
+            self.say(Level::Warn, Line::LostAttachments, extra).await;
         }
         Ok(outcome)
     }

@@ -1,6 +1,7 @@
 //! The walk over members and bans.
 
 use serde_json::json;
+use splashtail_api_types::job_lines::Line;
 use splashtail_jobs::{JobError, Level};
 
 use super::Run;
@@ -61,14 +62,11 @@ impl Run<'_> {
                 match &refused {
                     Some(error) => {
                         let extra = json!({"what": what, "error": error});
-                        let message =
-                            "A part of the server is not in the backup: the bot may not read it";
-                        self.log(Level::Warn, message, extra).await;
+                        self.say(Level::Warn, Line::PartLeftOut, extra).await;
                     }
                     None => {
                         let extra = json!({"what": what, "count": list.count});
-                        self.log(Level::Info, "Read the people of the server", extra)
-                            .await;
+                        self.say(Level::Info, Line::ReadPeople, extra).await;
                     }
                 }
                 Ok(())

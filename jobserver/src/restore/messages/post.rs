@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use splashtail_antinuke::Leaves;
+use splashtail_api_types::job_lines::Line;
 use splashtail_discord::Upload;
 use splashtail_discord::ensure::Acting;
 use splashtail_guild::Id;
@@ -14,6 +15,7 @@ use super::render::{Frame, Piece, pieces};
 use super::{Hook, Messages, Posted, Trail, left, refused};
 use crate::backup::error::BackupError;
 use crate::carry_out;
+use crate::lines::say;
 use crate::restore::file::Saved;
 
 /// Files of one message, and bytes of one file and of all (Discord docs, "Uploading Files").
@@ -82,8 +84,7 @@ impl Messages<'_> {
         if thread.is_none() {
             let told = || async {
                 let extra = json!({"channel": name, "messages": all.len()});
-                let message = "Posting the messages of a channel";
-                self.cx.log(Level::Info, message, extra).await;
+                say(self.cx, Level::Info, Line::StageMessages, extra).await;
                 Ok(())
             };
             let step = format!("message/{wanted}/begun");

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 use splashtail_antinuke::Leaves;
+use splashtail_api_types::job_lines::Line;
 use splashtail_discord::ensure::Acting;
 use splashtail_guild::{Id, Kind};
 use splashtail_jobs::{JobError, Level};
@@ -13,6 +14,7 @@ use super::post::{Ready, is_hopeless};
 use super::render::Piece;
 use super::{Hook, Messages, Posted, Trail, Work, left, refused};
 use crate::carry_out;
+use crate::lines::say;
 use crate::restore::options::Part;
 use crate::restore::report::NotRestored;
 use crate::restore::threads::{ThreadChange, is_forum, lacking, led_tags, settable};
@@ -33,8 +35,7 @@ impl Messages<'_> {
     ) -> Result<(), JobError> {
         let told = || async {
             let extra = json!({"channel": work.name, "threads": work.threads.len()});
-            let message = "Making the threads of a channel";
-            self.cx.log(Level::Info, message, extra).await;
+            say(self.cx, Level::Info, Line::StageThreads, extra).await;
             Ok(())
         };
         let step = format!("thread/{}/begun", work.wanted);
