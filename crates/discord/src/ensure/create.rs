@@ -40,30 +40,46 @@ pub(super) struct Creation<'a> {
 }
 
 impl Acting {
-    /// Posts at most once: Discord may still be working on what it did not answer, so a repetition
-    /// is the next call's, which looks first.
+    /// Makes it, or finds that it was made.
     pub(super) async fn create(&self, creation: Creation<'_>) -> Result<Ensured, EnsureError> {
+        let post = self.post_of(&creation);
+        self.post_once(creation.what, post, || self.look_up(&creation))
+            .await
+    }
+
+    /// Posts at most once: Discord may still be working on what it did not answer, so a repetition
+    /// is the next call's, which looks first. `look_up`: what an earlier try made, looked for with the
+    /// pauses of [`LOOKS`].
+    pub(super) async fn post_once<Looking>(
+        &self,
+        what: &'static str,
+        post: Request,
+        look_up: impl Fn() -> Looking,
+    ) -> Result<Ensured, EnsureError>
+    where
+        Looking: Future<Output = Result<Option<Value>, EnsureError>>,
+    {
         if self.resumed
-            && let Some(object) = self.look_up(&creation).await?
+            && let Some(object) = look_up().await?
         {
             return Ok(Ensured::new(Outcome::Adopted, object));
         }
-        let error = match self.post_of(&creation).send().await {
+        let error = match post.send().await {
             Ok(object) => return Ok(Ensured::new(Outcome::Created, object)),
             Err(error) if error.is_ambiguous() => error,
             Err(error) => return Err(error.into()),
         };
         warn!(
-            discord.object = creation.what,
+            discord.object = what,
             error = %error,
             "no answer to a creation, looking up what became of it"
         );
-        match self.look_up(&creation).await {
+        match look_up().await {
             Ok(Some(object)) => Ok(Ensured::new(Outcome::Adopted, object)),
             Ok(None) => Err(error.into()),
             Err(failed) => {
                 // It was sent just now, so a later look may tell, however old the intent is.
-                warn!(discord.object = creation.what, error = %failed, "the look-up does not tell");
+                warn!(discord.object = what, error = %failed, "the look-up does not tell");
                 Err(error.into())
             }
         }
