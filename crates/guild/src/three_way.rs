@@ -18,7 +18,7 @@ pub enum Verdict {
     PutBack,
     /// Somebody has taken it back already.
     Done,
-    /// Somebody has changed the same thing since: a person decides.
+    /// Somebody has changed the same thing since, or removed it: a person decides.
     AskAgain,
 }
 
@@ -131,7 +131,13 @@ fn judge(
             }
             back.wanted.set(kind, id, Some(Arc::new(object)), &mut note);
         }
-        [Some(_), Some(_), None] | [None, None, _] => {}
+        [Some(old), Some(changed), None] => {
+            let moved = old["position"] != changed["position"];
+            if moved || !differing(kind, id, (before, old), (after, changed)).is_empty() {
+                back.verdicts.push((kind, id, None, Verdict::AskAgain));
+            }
+        }
+        [None, None, _] => {}
     }
 }
 

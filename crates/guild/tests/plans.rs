@@ -444,6 +444,28 @@ fn later_changes_by_others_are_asked_about() {
     );
 }
 
+// What an attacker changed and somebody has removed since is not made again, and not passed over either.
+#[test]
+fn what_was_changed_and_then_removed_is_asked_about() {
+    let before = guild(
+        vec![role(20, "Mod", 2, 0), role(21, "Helper", 1, 0)],
+        vec![channel(30, 0, "a", 0, None)],
+    );
+    let mut after = before.clone();
+    after.apply_event(
+        "GUILD_ROLE_UPDATE",
+        &json!({"role": role(20, "Pwned", 2, 8)}),
+    );
+    let mut now = after.clone();
+    for role in ["20", "21"] {
+        now.apply_event("GUILD_ROLE_DELETE", &json!({"role_id": role}));
+    }
+    let back = put_back(&before, &after, &now);
+    let asked = [(Kind::Role, Id::new(20), None, Verdict::AskAgain)];
+    assert_eq!(back.verdicts, asked, "nobody attacked the other one");
+    assert!(compare(&back.wanted, &now).is_empty());
+}
+
 fn stub(id: u64, parent: Option<u64>) -> Value {
     json!({"id": id.to_string(), "type": 0, "name": "___hidden___", "flags": 1 << 17, "position": 0,
         "parent_id": parent.map(|p| p.to_string()),

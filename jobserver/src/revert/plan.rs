@@ -61,7 +61,7 @@ impl RevertPlan {
         let mut left: Vec<NotRestored> = Vec::new();
         for (kind, id, field, verdict) in &verdicts {
             if *verdict == Verdict::AskAgain {
-                left.push(changed_since(*kind, *id, *field, now));
+                left.push(changed_since(*kind, *id, *field, [now, &after]));
             }
         }
         left.extend(hidden(&before, &after, now));
@@ -236,14 +236,25 @@ fn name_of(state: &Structure, kind: Kind, id: Id) -> String {
     name.unwrap_or_default().to_owned()
 }
 
-fn changed_since(kind: Kind, id: Id, field: Option<&'static str>, now: &Structure) -> NotRestored {
+fn changed_since(
+    kind: Kind,
+    id: Id,
+    field: Option<&'static str>,
+    [now, after]: [&Structure; 2],
+) -> NotRestored {
+    let there = now.get(kind, id).is_some();
+    let (named_in, did) = if there {
+        (now, "changed")
+    } else {
+        (after, "removed")
+    };
     NotRestored {
         kind: word(kind),
         id: Some(id.to_string()),
-        name: name_of(now, kind, id),
+        name: name_of(named_in, kind, id),
         fields: field.into_iter().map(str::to_owned).collect(),
         code: "changed_since".to_owned(),
-        why: "somebody changed it since, and that stays".to_owned(),
+        why: format!("somebody {did} it since, and that stays"),
     }
 }
 
