@@ -20,6 +20,7 @@ mod settings;
 mod setup;
 mod setups;
 mod tasks;
+mod texts;
 mod tokens;
 mod webhooks;
 

@@ -89,6 +89,16 @@ pub enum Value {
     Time(Option<DateTime<Utc>>),
 }
 
+/// PostgreSQL's text has no NUL and refuses the whole statement; SQLite's own functions end at one. Names
+/// that people give may hold some, so they are left out here, of whatever is written or looked for. In
+/// JSON they are escaped, and stay.
+fn text(given: &str) -> Arc<str> {
+    if given.contains('\0') {
+        return given.replace('\0', "").into();
+    }
+    given.into()
+}
+
 /// `Type => Variant: conversion`, for the type itself and for an optional one.
 macro_rules! values {
     ($($given:ty => $variant:ident: $convert:expr,)+) => {
@@ -111,9 +121,9 @@ values! {
     i32 => Int: std::convert::identity,
     i64 => Long: std::convert::identity,
     u32 => Long: i64::from,
-    &str => Text: Arc::from,
-    &String => Text: |text: &String| Arc::from(text.as_str()),
-    String => Text: Arc::from,
+    &str => Text: text,
+    &String => Text: |given: &String| text(given),
+    String => Text: |given: String| text(&given),
     &[u8] => Bytes: <[u8]>::to_vec,
     &Vec<u8> => Bytes: Vec::clone,
     Uuid => Uuid: std::convert::identity,
