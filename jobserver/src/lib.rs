@@ -26,6 +26,7 @@ pub mod restore;
 mod revert;
 mod sweep;
 mod templates;
+mod urgency;
 mod webhooks;
 
 use std::net::TcpListener;
@@ -40,7 +41,7 @@ use splashtail_core::clock::{SharedClock, SystemClock};
 use splashtail_core::config::{Config, Plan};
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::listen;
-use splashtail_discord::{Discord, Lane};
+use splashtail_discord::Discord;
 use splashtail_ipc::cache::{self, Cache};
 use splashtail_ipc::http::{NotReady, Readiness, serve};
 use splashtail_ipc::signing::{ReplayCache, SignatureGate, Verifier, tag};
@@ -58,6 +59,7 @@ use prune::MessagePrune;
 use restore::RestoreBackup;
 use revert::RevertIncident;
 use sweep::{Look, Sweep};
+use urgency::Urgency;
 use webhooks::Webhooks;
 
 /// Steps under way have three seconds to end, then their jobs are handed back.
@@ -93,8 +95,7 @@ pub async fn serve_on(
         token,
         clock.clone(),
     )
-    .context("discord_auth.token cannot be used")?
-    .in_lane(Lane::Bulk);
+    .context("discord_auth.token cannot be used")?;
     let data_key = data_key(config.meta.data_key.as_ref())?;
     let objects = Objects::open(&config.object_storage)?;
     // Files in here have no name; what a killed process leaves is gone with it.
@@ -219,8 +220,9 @@ impl Workshop {
             marks,
             operator,
         } = self;
+        let lane = |urgency: Urgency| discord.in_lane(urgency.lane);
         let backup = CreateBackup::new(
-            discord.clone(),
+            lane(CreateBackup::URGENCY),
             objects.clone(),
             storage.clone(),
             plan,
@@ -230,27 +232,27 @@ impl Workshop {
         engine
             .register(backup.clone())
             .register(MessagePrune {
-                discord: discord.clone(),
+                discord: lane(MessagePrune::URGENCY),
                 objects: objects.clone(),
                 clock: clock.clone(),
                 marks: marks.clone(),
             })
             .register(MassBan {
-                discord: discord.clone(),
+                discord: lane(MassBan::URGENCY),
                 objects: objects.clone(),
                 storage: storage.clone(),
                 clock: clock.clone(),
                 marks: marks.clone(),
             })
             .register(RevertIncident {
-                discord: discord.clone(),
+                discord: lane(RevertIncident::URGENCY),
                 objects: objects.clone(),
                 storage: storage.clone(),
                 clock: clock.clone(),
                 marks: marks.clone(),
             })
             .register(RestoreBackup {
-                discord,
+                discord: lane(RestoreBackup::URGENCY),
                 objects,
                 storage,
                 clock,

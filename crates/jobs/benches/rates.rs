@@ -19,7 +19,7 @@ use splashtail_core::config::DatabaseTarget;
 use splashtail_core::ids::{TaskId, UserId};
 use splashtail_jobs::{
     CreateRequest, DataKey, Engine, Intent, Job, JobContext, JobError, JobOutput, Owner,
-    PrepareError, Prepared,
+    PrepareError, Prepared, Priority,
 };
 use splashtail_storage::Storage;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -54,6 +54,11 @@ struct Wanted {
 impl Job for Records {
     fn name(&self) -> &'static str {
         "records"
+    }
+
+    /// The whole capacity is theirs.
+    fn priority(&self) -> Priority {
+        Priority::Containment
     }
 
     async fn prepare(&self, fields: Value) -> Result<Prepared, PrepareError> {

@@ -176,8 +176,8 @@ impl JobContext {
         self.unwrap(name, &wrapped)
     }
 
-    /// For the record of the step or effect of this name.
-    pub(crate) fn wrap(&self, name: &str, secret: &SecretBytes) -> Result<String, JobError> {
+    /// For the record of the step of this name.
+    fn wrap(&self, name: &str, secret: &SecretBytes) -> Result<String, JobError> {
         let (key, full) = (&self.shared.data_key, format!("{}{name}", self.scope));
         let wrapped = key.wrap_step(self.id(), &full, secret);
         let wrapped = wrapped
@@ -185,7 +185,7 @@ impl JobContext {
         Ok(STANDARD.encode(wrapped))
     }
 
-    pub(crate) fn unwrap(&self, name: &str, wrapped: &str) -> Result<SecretBytes, JobError> {
+    fn unwrap(&self, name: &str, wrapped: &str) -> Result<SecretBytes, JobError> {
         let (key, full) = (&self.shared.data_key, format!("{}{name}", self.scope));
         let wrapped = STANDARD.decode(wrapped).map_err(unreadable)?;
         let secret = key.unwrap_step(self.id(), &full, &wrapped);

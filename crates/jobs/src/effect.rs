@@ -12,7 +12,6 @@ use splashtail_storage::{Intended, Item, NewItem, Outcome, Settled};
 use crate::context::JobContext;
 use crate::error::JobError;
 use crate::metrics;
-use crate::secret::SecretBytes;
 
 /// What an effect is about to change, for the ledger.
 #[derive(Debug, Clone)]
@@ -167,34 +166,6 @@ impl JobContext {
         }
     }
 
-    /// As [`JobContext::effect`], for a value that nobody may read, such as a webhook's token: the
-    /// ledger has it wrapped, like the secret of the task, and it opens for this effect alone. What
-    /// the intent says is in clear.
-    ///
-    /// # Errors
-    /// As those of an effect; and the record was wrapped under another key.
-    pub async fn secret_effect<A, Acting, L, Looking>(
-        &self,
-        name: &str,
-        intent: Intent,
-        act: A,
-        lookup: L,
-    ) -> Result<SecretBytes, JobError>
-    where
-        A: FnOnce(Nonce) -> Acting,
-        Acting: Future<Output = Result<SecretBytes, JobError>>,
-        L: Fn(Nonce) -> Looking,
-        Looking: Future<Output = Result<Option<SecretBytes>, JobError>>,
-    {
-        let act = async |nonce| self.wrap(name, &act(nonce).await?);
-        let lookup = async |nonce| match lookup(nonce).await? {
-            Some(found) => self.wrap(name, &found).map(Some),
-            None => Ok(None),
-        };
-        let wrapped: String = self.effect(name, intent, act, lookup).await?;
-        self.unwrap(name, &wrapped)
-    }
-
     /// Notes an effect that is left out, and why.
     ///
     /// # Errors
@@ -207,23 +178,21 @@ impl JobContext {
         note: &str,
     ) -> Result<(), JobError> {
         let name = self.begin_effect(name)?;
-        if self
-            .shared()
-            .journal
-            .item(self.held(), &name)
-            .await?
-            .is_none()
-        {
-            self.intend(&name, &intent).await?;
-            let settled = Settled {
-                outcome: Outcome::Skipped,
-                after: None,
-                code: Some(code),
-                note: Some(note),
-            };
-            return self.settle(name, &settled).await;
+        match self.shared().journal.item(self.held(), &name).await? {
+            Some(item) if item.outcome != Outcome::Intended => return Ok(()),
+            // An earlier run was stopped in between.
+            Some(_) => {}
+            None => {
+                self.intend(&name, &intent).await?;
+            }
         }
-        Ok(())
+        let settled = Settled {
+            outcome: Outcome::Skipped,
+            after: None,
+            code: Some(code),
+            note: Some(note),
+        };
+        self.settle(name, &settled).await
     }
 
     /// Its name is used up from here on, whatever becomes of it: the ledger was read for this run,

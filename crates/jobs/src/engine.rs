@@ -8,7 +8,7 @@ use futures_util::future::{self, BoxFuture, OptionFuture};
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
 use splashtail_core::telemetry::Chain;
-use splashtail_storage::{Claimed, Storage, StorageError, Wanted, Which};
+use splashtail_storage::{Claimed, Priority, Storage, StorageError, TaskRow, Wanted, Which};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -18,12 +18,12 @@ use crate::deadline::{CallError, within};
 use crate::guard::Guard;
 use crate::held::{Held, Stop};
 use crate::job::{Job, Sweep};
-use crate::run::run_claimed;
+use crate::run::{run_claimed, tidy_up};
 use crate::secret::DataKey;
 use crate::timing::Timing;
 use crate::unreported::Unreported;
 use crate::upkeep;
-use crate::watch::{Ask, Hint, Load, Watch};
+use crate::watch::{Ask, Hint, Limits, Load, Watch, has_room};
 
 /// Runs at a time, when each has the weight 1.
 const DEFAULT_CAPACITY: u32 = 64;
@@ -116,9 +116,11 @@ impl Engine {
             let looks = |look: &Option<_>, left: &Option<_>| (look.is_some(), left.is_some());
             while let Some(ask) = self.next(&mut watch, looks(&look, &look_for_left), ordered) {
                 match ask {
-                    Ask::Waiting => look = Some(self.claim(Which::Waiting, &shutdown).boxed()),
-                    Ask::Left => {
-                        look_for_left = Some(self.claim(Which::Left, &shutdown).boxed());
+                    Ask::Waiting(last) => {
+                        look = Some(self.claim(Which::Waiting(last), &shutdown).boxed());
+                    }
+                    Ask::Left(last) => {
+                        look_for_left = Some(self.claim(Which::Left(last), &shutdown).boxed());
                     }
                     Ask::One(hint) => {
                         ordered = hint.weight;
@@ -191,10 +193,10 @@ impl Engine {
     /// What to ask the database for beside what is asked already.
     fn next(&self, watch: &mut Watch, looks: (bool, bool), ordered: u32) -> Option<Ask> {
         let (looking, looking_for_left) = looks;
-        let weights = self.inner.jobs.values().map(|job| job.weight());
+        let heaviest = self.open_kinds().map(|job| job.weight()).max();
         let load = Load {
-            capacity: self.inner.capacity,
-            heaviest: weights.max().unwrap_or_default().max(1),
+            limits: Limits::new(self.inner.capacity),
+            heaviest: heaviest.unwrap_or_default().max(1),
             running: self
                 .running()
                 .values()
@@ -206,6 +208,16 @@ impl Engine {
         };
         let now = self.inner.clock.monotonic();
         watch.next(&load, &mut lock(&self.inner.hints), now)
+    }
+
+    /// Kinds of jobs of which one more may begin.
+    fn open_kinds(&self) -> impl Iterator<Item = &Arc<dyn Job>> {
+        let running = self.running();
+        let weights = running.values().map(|run| run.weight);
+        let heavy: u64 = weights.filter(|weight| *weight > 1).map(u64::from).sum();
+        drop(running);
+        let (jobs, capacity) = (self.inner.jobs.values(), self.inner.capacity);
+        jobs.filter(move |job| has_room(job.weight(), heavy, capacity))
     }
 
     fn answered(&self, answer: Answer, runs: &mut JoinSet<()>) {
@@ -226,8 +238,8 @@ impl Engine {
     ) -> impl Future<Output = Answer> + Send + 'a {
         let inner = self.inner.clone();
         let asked = inner.clock.monotonic();
+        let names: Vec<&'static str> = self.open_kinds().map(|job| job.name()).collect();
         let mut claiming = AbortOnDropHandle::new(tokio::spawn(async move {
-            let names: Vec<&str> = inner.jobs.keys().copied().collect();
             let wanted = Wanted {
                 runner: &inner.runner,
                 names: &names,
@@ -342,14 +354,26 @@ impl Engine {
     }
 
     /// Tells a running engine of a task that may run.
-    pub(crate) fn hint(&self, task: TaskId, job: &dyn Job) {
+    pub(crate) fn hint(&self, task: TaskId, job: &dyn Job, priority: Priority) {
         let mut hints = lock(&self.inner.hints);
         if hints.len() < MOST_HINTS {
-            let weight = job.weight().max(1);
-            hints.push_back(Hint { task, weight });
+            hints.push_back(Hint {
+                task,
+                weight: job.weight().max(1),
+                priority,
+            });
         }
         drop(hints);
         self.inner.wake.notify_one();
+    }
+
+    /// Clears away what a task left that was ended from outside: a run that is under way does so by
+    /// itself, but there may be none. Whoever ended it does not wait for that.
+    pub(crate) fn tidy_up_later(&self, task: &TaskRow) {
+        if let Some(job) = self.inner.jobs.get(task.name.as_str()) {
+            let (job, id) = (Arc::clone(job), task.id);
+            tokio::spawn(async move { tidy_up(&*job, id).await });
+        }
     }
 
     /// Stops a run of this process at once; others notice at their next write or heartbeat.
@@ -376,7 +400,8 @@ impl EngineBuilder {
     }
 
     /// Tasks are begun while the [`Job::weight`]s of those that run are below it. The last one
-    /// begun may exceed it, so that a heavy one does not wait for ever behind light ones.
+    /// begun may exceed it, so that a heavy one does not wait for ever behind light ones. A part of
+    /// it is for what is urgent, and half of it the most for kinds that weigh more than 1.
     #[must_use]
     pub fn capacity(mut self, capacity: u32) -> Self {
         self.0.capacity = capacity.max(1);

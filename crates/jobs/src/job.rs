@@ -10,6 +10,7 @@ use crate::context::JobContext;
 use crate::error::{JobError, PrepareError};
 use crate::secret::SecretBytes;
 
+/// Of runs; what is waited for does not count.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A kind of task.
@@ -29,15 +30,14 @@ pub trait Job: Send + Sync + 'static {
         1
     }
 
-    /// How long after it was started a task is given up, whatever it waits for; `None` = never.
-    /// It has to leave room for every wait that Discord may dictate.
+    /// After how long under runners a task is given up; `None` = never. Time in which it is put aside
+    /// or waits for a runner does not count: what it needs may be away for as long as it likes.
     fn deadline(&self) -> Option<Duration> {
         Some(DAY)
     }
 
-    fn priority(&self) -> Priority {
-        Priority::Interactive
-    }
+    /// Before what else it begins, unless an order says otherwise. Each kind has to say so.
+    fn priority(&self) -> Priority;
 
     /// Whether a run of an order with these fields, as [`Job::prepare`] left them, changes its server:
     /// an engine's [`crate::Guard`] is asked about such orders.

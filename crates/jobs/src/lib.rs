@@ -47,7 +47,7 @@ pub use planning::{MOST_SCHEDULES, NewSchedule};
 pub use schedule::{InvalidCron, first_at};
 pub use secret::{DataKey, InvalidDataKey, SecretBytes, Unreadable};
 pub use splashtail_storage::{
-    Advance, IDEMPOTENCY_KEY_LEN, Item, Keep, Level, Outcome, Owner, Priority, Schedule, Tally,
-    TaskRow, TaskState,
+    Advance, IDEMPOTENCY_KEY_LEN, Item, Keep, Level, Outcome, Owner, Priority, Schedule, TaskRow,
+    TaskState,
 };
 pub use timing::{MAX_ATTEMPTS, Timing};

@@ -15,7 +15,6 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::job::Job;
 use crate::render;
-use crate::run::tidy_up;
 
 /// An order for a task.
 #[derive(Clone)]
@@ -158,7 +157,7 @@ impl Engine {
             Creation::SlotTaken { by } => return Err(taken(task.slot.as_ref(), by)),
         };
         if execute {
-            self.hint(id, job);
+            self.hint(id, job, task.priority);
         }
         tracing::info!(job.id = %id, job.name = job.name(), job.owner = %row.owner, "accepted");
         Ok(response(row))
@@ -196,7 +195,7 @@ impl Engine {
         self.admit(client, job, row.owner, &row.fields).await?;
         match tasks.start(id, now).await? {
             Start::Started(_) => {
-                self.hint(id, job);
+                self.hint(id, job, job.priority());
                 Ok(())
             }
             Start::SlotTaken { by } => Err(taken(row.slot.as_ref(), by)),
@@ -222,10 +221,7 @@ impl Engine {
         if cancelled.changed {
             tracing::info!(job.id = %id, job.name = %cancelled.task.name, "cancelled");
             self.stop_cancelled(id);
-            // A run that is under way tidies up itself; but there may be none.
-            if let Some(job) = self.inner.jobs.get(cancelled.task.name.as_str()) {
-                tidy_up(&**job, id).await;
-            }
+            self.tidy_up_later(&cancelled.task);
         }
         Ok(cancelled.task.state)
     }

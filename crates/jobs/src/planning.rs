@@ -80,7 +80,6 @@ impl Engine {
             data: new.data,
             cron: new.cron,
             jitter_ms: i64::try_from(new.jitter.as_millis()).unwrap_or(i64::MAX),
-            catch_up: true,
             actor: new.actor,
             next_at: Some(first),
             last_task: None,

@@ -8,7 +8,7 @@ use splashtail_storage::{Keep, Level, Schedule, TaskRow, TaskState, Trouble};
 use crate::deadline::{CallError, within};
 use crate::engine::Engine;
 use crate::job::Appraisal;
-use crate::upkeep::let_go;
+use crate::upkeep::{LetGo, let_go};
 
 /// Schedules that are read at a time.
 const BATCH: u32 = 50;
@@ -122,9 +122,19 @@ async fn retain(
         within(deadline, complain).await?;
     }
     for task in surplus(&made, schedule.keep, &appraisal, now) {
-        if let_go(engine, task).await && within(deadline, storage.tasks().delete(task.id)).await? {
-            tracing::info!(job.id = %task.id, schedule.id = %schedule.id,
-                "deleted what a schedule does not keep any longer");
+        match let_go(engine, task).await {
+            Ok(LetGo::Kept) => {}
+            Ok(LetGo::Whole) => {
+                if within(deadline, storage.tasks().delete(task.id)).await? {
+                    tracing::info!(job.id = %task.id, schedule.id = %schedule.id,
+                        "deleted what a schedule does not keep any longer");
+                }
+            }
+            Err(error) => {
+                tracing::warn!(schedule.id = %schedule.id, error = %Chain(&error),
+                    "what a schedule does not keep cannot be deleted now");
+                return Ok(false);
+            }
         }
     }
     Ok(true)

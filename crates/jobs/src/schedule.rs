@@ -1,4 +1,4 @@
-//! Orders that come again: when the next one is due, and whether a late one is still made.
+//! Orders that come again, and when the next one is due.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,8 +14,6 @@ use crate::error::{EngineError, PrepareError};
 use crate::orders::CreateRequest;
 use crate::retention::complain;
 
-/// An order that is later than this was missed: nobody was there.
-const LATE: TimeDelta = TimeDelta::minutes(10);
 /// Schedules that are read at a time.
 const BATCH: u32 = 50;
 /// The client under whose name schedules order.
@@ -24,14 +22,6 @@ const CLIENT: &str = "schedule";
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not a cron pattern with a time to come")]
 pub struct InvalidCron(String);
-
-/// What to do about a schedule that is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Turn {
-    order: bool,
-    /// `None`: its pattern has no further time.
-    next_at: Option<DateTime<Utc>>,
-}
 
 /// The first time of a pattern after `now`, put off by the jitter.
 ///
@@ -62,13 +52,12 @@ pub(crate) fn next(
     at.checked_add_signed(TimeDelta::milliseconds(i64::try_from(put_off).ok()?))
 }
 
-fn turn(due: &Due) -> Turn {
-    let (schedule, now) = (&due.schedule, due.now);
+/// When it is due after that; `None`: its pattern has no further time. One order is made for all
+/// times that were missed.
+fn after(due: &Due) -> Option<DateTime<Utc>> {
+    let schedule = &due.schedule;
     let jitter = Duration::from_millis(schedule.jitter_ms.unsigned_abs());
-    Turn {
-        order: schedule.catch_up || now - due.at <= LATE,
-        next_at: next(schedule.id, &schedule.cron, jitter, now),
-    }
+    next(schedule.id, &schedule.cron, jitter, due.now)
 }
 
 /// Orders what is due. Each time is ordered once, by however many engines: the order repeats under
@@ -93,42 +82,41 @@ pub(crate) async fn order_due(engine: &Engine) -> Result<(), CallError> {
 }
 
 async fn order_one(engine: &Engine, due: &Due) -> Result<(), CallError> {
-    let (schedule, turn) = (&due.schedule, turn(due));
-    let mut task = None;
-    if turn.order {
-        let key = format!("{}-{}", schedule.id.simple(), due.at.timestamp_millis());
-        let mut data = schedule.data.clone();
-        if let Some(job) = engine.inner.jobs.get(schedule.name.as_str()) {
-            job.scheduled(&mut data);
-        }
-        let request = CreateRequest {
-            idempotency_key: Some(key),
-            actor: schedule.actor.clone(),
-            priority: Some(Priority::Scheduled),
-            ..CreateRequest::new(CLIENT, &schedule.name, data)
-        };
-        match engine.create(request).await {
-            Ok(created) => task = Some(created.task_id),
-            Err(EngineError::Storage(error)) if error.is_unavailable() => return Err(error.into()),
-            Err(error) if is_final(&error) => {
-                tracing::warn!(schedule.id = %schedule.id, job.name = %schedule.name,
-                    error = %Chain(&error), "a scheduled order was refused");
-                complain(engine, schedule, &error.to_string()).await;
-            }
-            Err(error) => {
-                tracing::warn!(schedule.id = %schedule.id, job.name = %schedule.name,
-                    error = %Chain(&error), "a scheduled order failed, it stays due");
-                return Ok(());
-            }
-        }
-    } else {
-        tracing::warn!(schedule.id = %schedule.id, job.name = %schedule.name, due_at = %due.at,
-            "a scheduled order was missed and is left out");
-        complain(engine, schedule, "it was missed, because nothing ran then").await;
+    let (schedule, next_at) = (&due.schedule, after(due));
+    let key = format!("{}-{}", schedule.id.simple(), due.at.timestamp_millis());
+    let mut data = schedule.data.clone();
+    if let Some(job) = engine.inner.jobs.get(schedule.name.as_str()) {
+        job.scheduled(&mut data);
     }
+    let request = CreateRequest {
+        idempotency_key: Some(key),
+        actor: schedule.actor.clone(),
+        priority: Some(Priority::Scheduled),
+        ..CreateRequest::new(CLIENT, &schedule.name, data)
+    };
+    let task = match engine.create(request).await {
+        Ok(created) => Some(created.task_id),
+        Err(EngineError::Storage(error)) if error.is_unavailable() => return Err(error.into()),
+        Err(error) if is_final(&error) => {
+            tracing::warn!(schedule.id = %schedule.id, job.name = %schedule.name,
+                error = %Chain(&error), "a scheduled order was refused");
+            complain(engine, schedule, &error.to_string()).await;
+            None
+        }
+        Err(EngineError::SlotTaken { by, .. }) => {
+            tracing::info!(schedule.id = %schedule.id, job.name = %schedule.name, job.id = %by,
+                "a scheduled order waits for another task of its server");
+            return Ok(());
+        }
+        Err(error) => {
+            tracing::warn!(schedule.id = %schedule.id, job.name = %schedule.name,
+                error = %Chain(&error), "a scheduled order failed, it stays due");
+            return Ok(());
+        }
+    };
     let schedules = engine.inner.storage.schedules();
-    let advanced = schedules.advance(schedule, turn.next_at, task);
-    if within(engine.inner.timing.deadline, advanced).await? && turn.next_at.is_none() {
+    let advanced = schedules.advance(schedule, next_at, task);
+    if within(engine.inner.timing.deadline, advanced).await? && next_at.is_none() {
         tracing::warn!(schedule.id = %schedule.id, "the schedule has no further time");
     }
     Ok(())
@@ -138,9 +126,7 @@ async fn order_one(engine: &Engine, due: &Due) -> Result<(), CallError> {
 fn is_final(error: &EngineError) -> bool {
     matches!(
         error,
-        EngineError::Prepare(PrepareError::Invalid { .. })
-            | EngineError::SlotTaken { .. }
-            | EngineError::Guarded(_)
+        EngineError::Prepare(PrepareError::Invalid { .. }) | EngineError::Guarded(_)
     )
 }
 
@@ -154,14 +140,13 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn schedule(cron: &str, jitter_ms: i64, catch_up: bool) -> Schedule {
+    fn schedule(cron: &str, jitter_ms: i64) -> Schedule {
         Schedule {
             id: uuid::Uuid::from_u128(0x1234_5678_9abc_def0_0fed_cba9_8765_4321),
             name: "backup".to_owned(),
             data: serde_json::Value::Null,
             cron: cron.to_owned(),
             jitter_ms,
-            catch_up,
             actor: None,
             next_at: None,
             last_task: None,
@@ -177,36 +162,13 @@ mod tests {
 
     #[test]
     fn the_next_time_is_after_now_whatever_was_missed() {
-        let daily = schedule("30 4 * * *", 0, true);
+        let daily = schedule("30 4 * * *", 0);
         let due_at = at("2026-11-30T04:30:00Z");
-        let on_time = turn(&due(&daily, due_at, at("2026-11-30T04:30:01Z")));
-        let next_at = Some(at("2026-12-01T04:30:00Z"));
-        assert_eq!(
-            on_time,
-            Turn {
-                order: true,
-                next_at
-            }
-        );
+        let on_time = after(&due(&daily, due_at, at("2026-11-30T04:30:01Z")));
+        assert_eq!(on_time, Some(at("2026-12-01T04:30:00Z")));
         // A week without anybody: one order for all of it.
-        let late = turn(&due(&daily, due_at, at("2026-12-07T12:00:00Z")));
-        let next_at = Some(at("2026-12-08T04:30:00Z"));
-        assert_eq!(
-            late,
-            Turn {
-                order: true,
-                next_at
-            }
-        );
-        let punctual = schedule("30 4 * * *", 0, false);
-        let left_out = turn(&due(&punctual, due_at, at("2026-12-07T12:00:00Z")));
-        assert_eq!(
-            left_out,
-            Turn {
-                order: false,
-                next_at
-            }
-        );
+        let late = after(&due(&daily, due_at, at("2026-12-07T12:00:00Z")));
+        assert_eq!(late, Some(at("2026-12-08T04:30:00Z")));
     }
 
     #[test]

@@ -5,16 +5,53 @@ use std::time::Duration;
 
 use splashtail_core::ids::TaskId;
 use splashtail_core::telemetry::Chain;
+use splashtail_storage::Priority;
 
 use crate::deadline::CallError;
+
+/// Of the capacity, one part in so many is for containment alone.
+const CONTAINMENT_SHARE: u64 = 8;
+/// And one for whatever is not scheduled: containment, and what somebody waits for.
+const UNSCHEDULED_SHARE: u64 = 4;
+/// One part in so many is the most for kinds of jobs that weigh more than 1, all together: a few of
+/// them, which take hours, leave room for all the others.
+const HEAVY_SHARE: u64 = 2;
+
+/// The weight of what runs up to which tasks begin, by priority.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits([u64; 3]);
+
+impl Limits {
+    pub fn new(capacity: u32) -> Self {
+        let all = u64::from(capacity);
+        let without = |share: u64| all - all / share;
+        Self([all, without(CONTAINMENT_SHARE), without(UNSCHEDULED_SHARE)])
+    }
+
+    fn of(self, priority: Priority) -> u64 {
+        self.0[priority as usize]
+    }
+
+    /// The last priority of which one may begin beside so much.
+    fn last_beside(self, weight: u64) -> Option<Priority> {
+        use Priority::{Containment, Interactive, Scheduled};
+        let mut last_first = [Scheduled, Interactive, Containment].into_iter();
+        last_first.find(|priority| weight < self.of(*priority))
+    }
+}
+
+/// Whether one of a kind of this weight may begin while so much of the heavy kinds runs.
+pub(crate) fn has_room(weight: u32, heavy: u64, capacity: u32) -> bool {
+    weight <= 1 || heavy < (u64::from(capacity) / HEAVY_SHARE).max(1)
+}
 
 /// A question for a task to run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ask {
-    /// A look for whatever waits, in its order.
-    Waiting,
-    /// A look for what runners left that are gone.
-    Left,
+    /// A look for whatever waits, in its order, down to this priority.
+    Waiting(Priority),
+    /// A look for what runners left that are gone, down to this priority.
+    Left(Priority),
     One(Hint),
 }
 
@@ -23,11 +60,12 @@ pub(crate) enum Ask {
 pub(crate) struct Hint {
     pub task: TaskId,
     pub weight: u32,
+    pub priority: Priority,
 }
 
 /// What an engine has in hand.
 pub(crate) struct Load {
-    pub capacity: u32,
+    pub limits: Limits,
     /// The greatest weight that a look can find.
     pub heaviest: u32,
     /// Weight of what runs.
@@ -43,8 +81,11 @@ pub(crate) struct Load {
 /// What the engine expects of the database.
 #[derive(Default)]
 pub(crate) struct Watch {
-    /// There may be tasks that nobody has told of.
-    more: bool,
+    /// There may be tasks that nobody has told of, by priority.
+    more: [bool; 3],
+    /// How far down the looks under way go, for what waits and for what others left.
+    waiting: Priority,
+    left: Priority,
     /// The look under way was sent before there was more.
     again: bool,
     /// When to look without a hint, on the clock that does not jump.
@@ -61,35 +102,45 @@ impl Watch {
     /// What to ask beside what is asked already: nothing while there is no capacity, or nothing to
     /// be expected. Tasks begin while what runs is below the capacity, whichever answer is first.
     pub fn next(&mut self, load: &Load, hints: &mut VecDeque<Hint>, now: Duration) -> Option<Ask> {
-        let capacity = u64::from(load.capacity);
-        if load.running >= capacity {
+        let hinted = hints.len();
+        hints.retain(|hint| load.running < load.limits.of(hint.priority));
+        if hints.len() < hinted {
             // They wait with the others, in order.
-            if !hints.is_empty() {
-                hints.clear();
-                self.more = true;
-                self.again = load.looking;
-            }
-            return None;
+            self.more = [true; 3];
+            self.again = load.looking;
         }
         let looks = u64::from(load.looking) + u64::from(load.looking_for_left);
         let heaviest = u64::from(load.heaviest);
-        if load.running + u64::from(load.ordered) + looks * heaviest < capacity {
-            let waiting = !load.looking && (self.more || now >= self.look_at);
+        let beside = load.running + u64::from(load.ordered) + looks * heaviest;
+        if let Some(last) = load.limits.last_beside(beside) {
+            let more = self.more[..=last as usize].contains(&true);
+            let waiting = !load.looking && (more || now >= self.look_at);
             let left = !load.looking_for_left && now >= self.left_at;
             if left && (!waiting || self.turn_of_left) {
                 self.turn_of_left = false;
-                return Some(Ask::Left);
+                self.left = last;
+                return Some(Ask::Left(last));
             }
             if waiting {
                 self.turn_of_left = true;
-                return Some(Ask::Waiting);
+                self.waiting = last;
+                return Some(Ask::Waiting(last));
             }
         }
         let first = hints.front().filter(|_| load.ordered == 0)?;
-        // There stays a place for what a look finds: it may have waited for longer.
-        let beside = |weight: u64, looks: u64| load.running + weight + looks * heaviest < capacity;
-        if looks > 0 && !(beside(0, looks) && beside(u64::from(first.weight), looks - 1)) {
-            return None;
+        let waiting = load.looking.then_some(self.waiting);
+        let left = load.looking_for_left.then_some(self.left);
+        if let Some(last) = waiting.max(left) {
+            let beside = |weight: u64, looks: u64| load.running + weight + looks * heaviest;
+            if beside(0, looks) >= load.limits.of(first.priority) {
+                return None;
+            }
+            // There stays a place for what a look finds: it may have waited for longer, unless it
+            // can only be what is less urgent.
+            let room = beside(u64::from(first.weight), looks - 1) < load.limits.of(last);
+            if first.priority >= last && !room {
+                return None;
+            }
         }
         hints.pop_front().map(Ask::One)
     }
@@ -116,9 +167,13 @@ impl Watch {
 
     /// A look for what waits was answered: whether it found a task.
     pub fn looked(&mut self, found: Result<bool, &CallError>, next_look: Duration) {
-        self.more = found.unwrap_or(false) || self.again;
+        let more = found.unwrap_or(false) || self.again;
         self.again = false;
-        if !self.more {
+        for (priority, may_be) in self.more.iter_mut().enumerate() {
+            // What it did not look for is looked for when there is place.
+            *may_be = more || priority > self.waiting as usize;
+        }
+        if !more {
             self.look_at = next_look;
         }
         self.heard(found.err(), next_look);
@@ -136,7 +191,7 @@ impl Watch {
         self.failing = error.is_some();
         // A task that was asked for by its id says nothing about others.
         if self.failing {
-            self.more = false;
+            self.more = [false; 3];
             self.look_at = next_look;
         }
     }
@@ -148,9 +203,13 @@ mod tests {
 
     const SCAN: Duration = Duration::from_secs(1);
 
+    const WAITING: Ask = Ask::Waiting(Priority::Scheduled);
+    const LEFT: Ask = Ask::Left(Priority::Scheduled);
+
+    /// Without shares.
     fn load(running: u64, looking: bool, ordered: u32) -> Load {
         Load {
-            capacity: 8,
+            limits: Limits([8; 3]),
             heaviest: 1,
             running,
             looking,
@@ -160,13 +219,24 @@ mod tests {
     }
 
     fn hint(weight: u32) -> Hint {
-        let task = TaskId::random();
-        Hint { task, weight }
+        hint_of(Priority::Scheduled, weight)
+    }
+
+    fn hint_of(priority: Priority, weight: u32) -> Hint {
+        Hint {
+            task: TaskId::random(),
+            weight,
+            priority,
+        }
     }
 
     /// Nothing is due before the next look.
     fn quiet() -> Watch {
-        let mut watch = Watch::default();
+        let mut watch = Watch {
+            waiting: Priority::Scheduled,
+            left: Priority::Scheduled,
+            ..Watch::default()
+        };
         watch.looked(Ok(false), SCAN);
         watch.looked_for_left(Ok(false), 10 * SCAN);
         watch
@@ -178,7 +248,7 @@ mod tests {
         watch.looked(Ok(true), SCAN);
         let mut hints = VecDeque::from([light]);
         let mut next = |load: &Load| watch.next(load, &mut hints, Duration::ZERO);
-        assert_eq!(next(&load(0, false, 0)), Some(Ask::Waiting));
+        assert_eq!(next(&load(0, false, 0)), Some(WAITING));
         assert_eq!(next(&load(0, true, 0)), Some(Ask::One(light)));
         assert_eq!(next(&load(0, true, 1)), None);
     }
@@ -189,7 +259,7 @@ mod tests {
         watch.looked(Ok(true), SCAN);
         let mut hints = VecDeque::from([hint(2), hint(1)]);
         let mut next = |load: &Load| watch.next(load, &mut hints, Duration::ZERO);
-        assert_eq!(next(&load(6, false, 0)), Some(Ask::Waiting));
+        assert_eq!(next(&load(6, false, 0)), Some(WAITING));
         // With two more the look would find no place.
         assert_eq!(next(&load(6, true, 0)), None);
         assert!(matches!(next(&load(5, true, 0)), Some(Ask::One(_))));
@@ -221,7 +291,7 @@ mod tests {
         assert!(hints.is_empty(), "it waits with the others");
         watch.looked(Ok(false), 2 * SCAN);
         let next = watch.next(&load(7, false, 0), &mut hints, Duration::ZERO);
-        assert_eq!(next, Some(Ask::Waiting));
+        assert_eq!(next, Some(WAITING));
         watch.looked(Ok(false), 2 * SCAN);
         let next = watch.next(&load(7, false, 0), &mut hints, SCAN);
         assert_eq!(next, None, "nothing is left");
@@ -232,17 +302,17 @@ mod tests {
         let (mut watch, mut hints) = (quiet(), VecDeque::new());
         let left = 10 * SCAN;
         let alone = load(0, false, 0);
-        assert_eq!(watch.next(&alone, &mut hints, SCAN), Some(Ask::Waiting));
+        assert_eq!(watch.next(&alone, &mut hints, SCAN), Some(WAITING));
         watch.looked(Ok(true), SCAN);
         assert_eq!(watch.due((false, false)), Some(SCAN));
         assert_eq!(watch.due((true, false)), Some(10 * SCAN));
         assert_eq!(watch.due((true, true)), None);
-        assert_eq!(watch.next(&alone, &mut hints, left), Some(Ask::Left));
+        assert_eq!(watch.next(&alone, &mut hints, left), Some(LEFT));
         let mut beside = Load {
             looking_for_left: true,
             ..alone
         };
-        assert_eq!(watch.next(&beside, &mut hints, left), Some(Ask::Waiting));
+        assert_eq!(watch.next(&beside, &mut hints, left), Some(WAITING));
         beside.looking = true;
         assert_eq!(watch.next(&beside, &mut hints, left), None);
         let light = hint(1);
@@ -257,12 +327,12 @@ mod tests {
         for _ in 0..4 {
             asked.push(watch.next(&load(7, false, 0), &mut hints, SCAN).unwrap());
             match asked.last().unwrap() {
-                Ask::Left => watch.looked_for_left(Ok(true), 2 * SCAN),
+                Ask::Left(_) => watch.looked_for_left(Ok(true), 2 * SCAN),
                 _ => watch.looked(Ok(true), 2 * SCAN),
             }
         }
-        asked.sort_unstable_by_key(|ask| *ask == Ask::Left);
-        assert_eq!(asked, [Ask::Waiting, Ask::Waiting, Ask::Left, Ask::Left]);
+        asked.sort_unstable_by_key(|ask| *ask == LEFT);
+        assert_eq!(asked, [WAITING, WAITING, LEFT, LEFT]);
     }
 
     #[test]
@@ -270,10 +340,10 @@ mod tests {
         let (mut watch, mut hints) = (quiet(), VecDeque::new());
         watch.looked_for_left(Err(&CallError::Late(SCAN)), 5 * SCAN);
         let next = watch.next(&load(0, false, 0), &mut hints, SCAN);
-        assert_eq!(next, Some(Ask::Waiting));
+        assert_eq!(next, Some(WAITING));
         watch.looked(Ok(false), 2 * SCAN);
         let next = watch.next(&load(0, false, 0), &mut hints, 2 * SCAN);
-        assert_eq!(next, Some(Ask::Waiting), "again and again");
+        assert_eq!(next, Some(WAITING), "again and again");
     }
 
     #[test]
@@ -298,6 +368,72 @@ mod tests {
         let mut hints = VecDeque::new();
         assert_eq!(watch.next(&load(0, false, 0), &mut hints, SCAN), None);
         let next = watch.next(&load(0, false, 0), &mut hints, 2 * SCAN);
-        assert_eq!(next, Some(Ask::Waiting));
+        assert_eq!(next, Some(WAITING));
+    }
+
+    #[test]
+    fn a_share_is_kept_for_what_is_urgent() {
+        use Priority::{Containment, Interactive, Scheduled};
+        let next = |running: u64, of: Priority| {
+            let load = Load {
+                limits: Limits::new(64),
+                ..load(running, false, 0)
+            };
+            let look = quiet().next(&load, &mut VecDeque::new(), SCAN);
+            let mut hints = VecDeque::from([hint_of(of, 1)]);
+            let mut busy = quiet();
+            let one = busy.next(&load, &mut hints, Duration::ZERO);
+            (look, matches!(one, Some(Ask::One(_))))
+        };
+        let until = |last| Some(Ask::Waiting(last));
+        assert_eq!(next(47, Scheduled), (until(Scheduled), true));
+        assert_eq!(next(48, Scheduled), (until(Interactive), false));
+        assert_eq!(next(55, Interactive), (until(Interactive), true));
+        assert_eq!(next(56, Interactive), (until(Containment), false));
+        assert_eq!(next(63, Containment), (until(Containment), true));
+        assert_eq!(next(64, Containment), (None, false));
+        // Too little to be shared.
+        assert_eq!(Limits::new(1).0, [1; 3]);
+        assert_eq!(Limits::new(4).0, [4, 4, 3]);
+    }
+
+    #[test]
+    fn what_found_no_place_is_looked_for_as_soon_as_there_is_one() {
+        let (mut watch, mut hints) = (quiet(), VecDeque::new());
+        let at = |running| Load {
+            limits: Limits::new(64),
+            ..load(running, false, 0)
+        };
+        let asked = watch.next(&at(48), &mut hints, SCAN);
+        assert_eq!(asked, Some(Ask::Waiting(Priority::Interactive)));
+        watch.looked(Ok(false), 2 * SCAN);
+        assert_eq!(watch.next(&at(48), &mut hints, SCAN), None);
+        let asked = watch.next(&at(47), &mut hints, SCAN);
+        assert_eq!(asked, Some(WAITING), "before the next look is due");
+        watch.looked(Ok(false), 2 * SCAN);
+        assert_eq!(watch.next(&at(47), &mut hints, SCAN), None);
+    }
+
+    #[test]
+    fn a_look_for_others_keeps_nothing_urgent_waiting() {
+        let mut watch = quiet();
+        let full = Load {
+            limits: Limits::new(64),
+            heaviest: 8,
+            ..load(47, true, 0)
+        };
+        let mut hints = VecDeque::from([hint(1)]);
+        assert_eq!(watch.next(&full, &mut hints, Duration::ZERO), None);
+        let urgent = hint_of(Priority::Containment, 1);
+        let mut hints = VecDeque::from([urgent]);
+        let next = watch.next(&full, &mut hints, Duration::ZERO);
+        assert_eq!(next, Some(Ask::One(urgent)));
+    }
+
+    #[test]
+    fn heavy_kinds_leave_half_to_the_others() {
+        assert!(has_room(8, 0, 64) && has_room(8, 24, 64));
+        assert!(!has_room(8, 32, 64) && has_room(1, 64, 64));
+        assert!(has_room(8, 0, 1), "one of them always finds a place");
     }
 }

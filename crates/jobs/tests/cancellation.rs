@@ -5,14 +5,23 @@ mod harness;
 
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use harness::{HEARTBEAT, LEASE, SECOND, Scripted, World, create, order};
+use harness::{HEARTBEAT, LEASE, SECOND, Scripted, World, create, meanwhile, on_both, order};
 use serde_json::json;
 use splashtail_core::ids::TaskId;
 use splashtail_jobs::{EngineError, JobError, Level, TaskState};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
+
+on_both!(
+    a_running_task_is_cancelled_at_once,
+    another_process_hears_of_it_with_its_next_heartbeat,
+    what_does_not_run_is_cancelled_too_and_never_runs,
+    a_task_that_has_ended_stays_as_it_is,
+    nobody_waits_for_what_a_cancelled_task_left,
+);
 
 /// Waits in a step for ever; tells when it is entered and how it was left.
 fn waiting() -> (Scripted, mpsc::UnboundedReceiver<&'static str>) {
@@ -35,9 +44,7 @@ fn waiting() -> (Scripted, mpsc::UnboundedReceiver<&'static str>) {
     (job, tells)
 }
 
-#[tokio::test]
-async fn a_running_task_is_cancelled_at_once() {
-    let world = World::new().await;
+async fn a_running_task_is_cancelled_at_once(world: World) {
     let (job, mut tells) = waiting();
     let engine = world.engine(&job);
     let running = engine.start(CancellationToken::new());
@@ -54,9 +61,7 @@ async fn a_running_task_is_cancelled_at_once() {
     running.abort();
 }
 
-#[tokio::test]
-async fn another_process_hears_of_it_with_its_next_heartbeat() {
-    let world = World::new().await;
+async fn another_process_hears_of_it_with_its_next_heartbeat(world: World) {
     let (job, mut tells) = waiting();
     let engine = world.engine(&job);
     let running = engine.start(CancellationToken::new());
@@ -114,9 +119,7 @@ async fn a_body_that_does_not_listen_is_dropped() {
     running.abort();
 }
 
-#[tokio::test]
-async fn what_does_not_run_is_cancelled_too_and_never_runs() {
-    let world = World::new().await;
+async fn what_does_not_run_is_cancelled_too_and_never_runs(world: World) {
     let (job, mut tells) = waiting();
     let engine = world.engine(&job);
     let pending = create(&engine).await;
@@ -132,6 +135,12 @@ async fn what_does_not_run_is_cancelled_too_and_never_runs() {
         TaskState::Failed
     );
     assert_eq!(world.last_code(orphan).await, "cancelled");
+    let cleared = async {
+        while job.ended.lock().unwrap().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    meanwhile(&world.clock, cleared).await;
     let cleared = job.ended.lock().unwrap().clone();
     assert_eq!(cleared, [pending, orphan], "what they left, once each");
 
@@ -145,9 +154,7 @@ async fn what_does_not_run_is_cancelled_too_and_never_runs() {
     running.abort();
 }
 
-#[tokio::test]
-async fn a_task_that_has_ended_stays_as_it_is() {
-    let world = World::new().await;
+async fn a_task_that_has_ended_stays_as_it_is(world: World) {
     let job = Scripted::new(|_| Box::pin(async { Ok(None) }));
     let engine = world.engine(&job);
     let running = engine.start(CancellationToken::new());
@@ -156,4 +163,21 @@ async fn a_task_that_has_ended_stays_as_it_is() {
     assert_eq!(engine.cancel(id).await.unwrap(), TaskState::Completed);
     assert_eq!(world.log(id).await.len(), 1);
     running.abort();
+}
+
+/// Whoever cancels is answered although what the task left cannot be cleared away.
+async fn nobody_waits_for_what_a_cancelled_task_left(world: World) {
+    let (job, _) = waiting();
+    job.ended_hangs.store(true, Ordering::SeqCst);
+    let engine = world.engine(&job);
+    let id = create(&engine).await;
+    let cancelled = tokio::time::timeout(Duration::from_secs(60), engine.cancel(id));
+    let state = cancelled.await.expect("answered").unwrap();
+    assert_eq!(state, TaskState::Failed);
+    let cleared = async {
+        while *job.ended.lock().unwrap() != [id] {
+            tokio::task::yield_now().await;
+        }
+    };
+    meanwhile(&world.clock, cleared).await;
 }

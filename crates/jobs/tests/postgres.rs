@@ -1,4 +1,4 @@
-//! The same engine on the production database, where runners do take turns at once.
+//! What only the production database has: runners that take turns at once, a network, old snapshots.
 #![allow(clippy::unwrap_used, reason = "a failing helper fails its test")]
 
 mod harness;
@@ -12,61 +12,18 @@ use std::time::Duration;
 
 use harness::{Effects, LEASE, Scripted, Times, World, create, meanwhile, order};
 use serde_json::json;
-use splashtail_core::config::DatabaseTarget;
-use splashtail_core::ids::TaskId;
 use splashtail_jobs::{JobError, TaskState, Timing};
-use splashtail_storage::Storage;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgConnectOptions;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-
-/// A database of its own; the second part removes it.
-async fn world() -> (World, impl Future<Output = ()>) {
-    world_through(|own| own).await
-}
-
-/// The same, reached by another address.
-async fn world_through(
-    reach: impl FnOnce(PgConnectOptions) -> PgConnectOptions,
-) -> (World, impl Future<Output = ()>) {
-    let url = std::env::var("DATABASE_URL").expect("DATABASE_URL names a PostgreSQL");
-    let name = format!("jobs_{}", TaskId::random().get().simple());
-    let mut connection = PgConnection::connect(&url).await.unwrap();
-    let create = format!("CREATE DATABASE {name}");
-    sqlx::query(AssertSqlSafe(create))
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    let own = PgConnectOptions::from_str(&url).unwrap().database(&name);
-    let reached = reach(own.clone());
-    let target = DatabaseTarget::Postgres(reached.to_url_lossy().to_string().into());
-    let storage = Storage::open(&target, &CancellationToken::new())
-        .await
-        .unwrap();
-    storage.migrate().await.unwrap();
-    let world = World {
-        storage,
-        directory: tempfile::tempdir().unwrap(),
-        clock: harness::clock(),
-        times: Times::Postgres(sqlx::PgPool::connect_lazy_with(own)),
-    };
-    let remove = async move {
-        let drop = format!("DROP DATABASE {name} WITH (FORCE)");
-        sqlx::query(AssertSqlSafe(drop))
-            .execute(&mut connection)
-            .await
-            .unwrap();
-    };
-    (world, remove)
-}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs DATABASE_URL"]
 async fn what_a_crash_left_of_a_hundred_tasks_is_done_by_two_others() {
     const STEPS: [&str; 3] = ["plan", "work", "upload"];
-    let (world, remove) = world().await;
+    let (world, remove) = World::on_postgres().await;
     let (effects, crashing) = (Effects::default(), Arc::new(AtomicBool::new(true)));
     let (stuck, mut stuck_ones) = mpsc::unbounded_channel();
     let job = {
@@ -169,7 +126,7 @@ async fn an_engine_stops_although_the_database_has_fallen_silent() {
     let url = std::env::var("DATABASE_URL").expect("DATABASE_URL names a PostgreSQL");
     let (address, silent) = way(&PgConnectOptions::from_str(&url).unwrap()).await;
     let through = |own: PgConnectOptions| own.host("127.0.0.1").port(address.port());
-    let (world, remove) = world_through(through).await;
+    let (world, remove) = World::on_postgres_through(through).await;
     let (entered, mut entries) = mpsc::unbounded_channel();
     let job = Scripted::new(move |cx| {
         let entered = entered.clone();
@@ -204,7 +161,7 @@ async fn an_engine_stops_although_the_database_has_fallen_silent() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs DATABASE_URL"]
 async fn an_order_begins_while_a_look_takes_long() {
-    let (world, remove) = world().await;
+    let (world, remove) = World::on_postgres().await;
     let (began, mut begun) = mpsc::unbounded_channel();
     let job = Scripted::new(move |cx| {
         let began = began.clone();

@@ -5,11 +5,21 @@ mod harness;
 
 use std::time::Duration;
 
-use harness::{NAME, Scripted, World, meanwhile};
+use harness::{NAME, SECOND, Scripted, World, meanwhile, on_both, order};
 use serde_json::json;
+use splashtail_core::clock::Clock as _;
 use splashtail_core::ids::{GuildId, TaskId};
-use splashtail_jobs::{JobError, Keep, MOST_SCHEDULES, NewSchedule, Schedule};
+use splashtail_jobs::{
+    CreateRequest, JobError, Keep, MOST_SCHEDULES, NewSchedule, Schedule, TaskState,
+};
 use tokio_util::sync::CancellationToken;
+
+on_both!(
+    a_success_makes_the_oldest_go_with_what_it_left,
+    a_failure_is_noted_with_its_reason,
+    an_order_whose_server_is_busy_waits,
+    what_cannot_be_scheduled_is_refused_by_name,
+);
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -51,9 +61,7 @@ async fn settled(world: &World, before: Option<TaskId>) -> Option<TaskId> {
     meanwhile(&world.clock, seen_to).await
 }
 
-#[tokio::test]
-async fn a_success_makes_the_oldest_go_with_what_it_left() {
-    let world = World::new().await;
+async fn a_success_makes_the_oldest_go_with_what_it_left(world: World) {
     let job = idle_job();
     let engine = world.engine(&job);
     let stored = engine.schedule("bot", monthly()).await.unwrap();
@@ -76,9 +84,7 @@ async fn a_success_makes_the_oldest_go_with_what_it_left() {
     running.abort();
 }
 
-#[tokio::test]
-async fn a_failure_is_noted_with_its_reason() {
-    let world = World::new().await;
+async fn a_failure_is_noted_with_its_reason(world: World) {
     let job = Scripted::new(|_| {
         Box::pin(async { Err(JobError::permanent("no_view", "The bot may see nothing")) })
     });
@@ -94,9 +100,39 @@ async fn a_failure_is_noted_with_its_reason() {
     running.abort();
 }
 
-#[tokio::test]
-async fn what_cannot_be_scheduled_is_refused_by_name() {
-    let world = World::new().await;
+/// It is made when the other one has ended, instead of being left out.
+async fn an_order_whose_server_is_busy_waits(world: World) {
+    let idle = idle_job();
+    let engine = world.engine(&idle);
+    let new = NewSchedule {
+        data: json!({"ServerID": 7, "Slot": true}),
+        ..monthly()
+    };
+    let stored = engine.schedule("bot", new).await.unwrap();
+    let waiting = CreateRequest {
+        run_after: Some(world.clock.now() + chrono::TimeDelta::days(400)),
+        ..order(json!({"ServerID": 7, "Slot": true}))
+    };
+    let busy = engine.create(waiting).await.unwrap().task_id;
+    let running = engine.start(CancellationToken::new());
+    world.pass(32 * DAY).await;
+    let schedules = world.storage.schedules();
+    let some_turns = async {
+        for _ in 0..200 {
+            world.clock.sleep(SECOND).await;
+        }
+    };
+    meanwhile(&world.clock, some_turns).await;
+    let row = schedules.get(stored.id).await.unwrap().unwrap();
+    assert_eq!(row.last_task, None);
+    assert_eq!(schedules.troubles(None, 9).await.unwrap(), []);
+    engine.cancel(busy).await.unwrap();
+    let made = settled(&world, None).await.unwrap();
+    assert_eq!(world.row(made).await.state, TaskState::Completed);
+    running.abort();
+}
+
+async fn what_cannot_be_scheduled_is_refused_by_name(world: World) {
     let engine = world.engine(&idle_job());
     let refused = async |new: NewSchedule| {
         let error = engine.schedule("bot", new).await.unwrap_err();

@@ -35,9 +35,6 @@ pub trait LedgerStore: Send + Sync {
 
     /// The items behind `after` (0: from the first), in the order of their intents.
     async fn items(&self, task: TaskId, after: i64, limit: u32) -> Result<Vec<Item>, StorageError>;
-
-    /// How many items there are of each outcome.
-    async fn tally(&self, task: TaskId) -> Result<Tally, StorageError>;
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -130,15 +127,6 @@ impl std::str::FromStr for Outcome {
     }
 }
 
-/// Items by outcome; adopted ones count as done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    pub intended: u64,
-    pub done: u64,
-    pub skipped: u64,
-    pub failed: u64,
-}
-
 impl Storage {
     pub fn ledger(&self) -> &dyn LedgerStore {
         self.engine()
@@ -222,9 +210,6 @@ macro_rules! read_items {
 }
 const READ_ITEMS: Sql = clocked!(read_items);
 
-const COUNT_ITEMS: &str =
-    "SELECT outcome, COUNT(*) AS items FROM task_items WHERE task_id = $1 GROUP BY outcome";
-
 #[async_trait]
 impl LedgerStore for Engine {
     async fn intend(
@@ -305,20 +290,6 @@ impl LedgerStore for Engine {
     async fn items(&self, task: TaskId, after: i64, limit: u32) -> Result<Vec<Item>, StorageError> {
         let read = query(READ_ITEMS).bind(task).bind(after).bind(limit);
         self.fetch_all(read).await?.iter().map(item).collect()
-    }
-
-    async fn tally(&self, task: TaskId) -> Result<Tally, StorageError> {
-        let mut tally = Tally::default();
-        for row in self.fetch_all(query(COUNT_ITEMS).bind(task)).await? {
-            let items = row.get::<i64>("items")?.unsigned_abs();
-            match row.parsed("outcome")? {
-                Outcome::Intended => tally.intended += items,
-                Outcome::Done | Outcome::Adopted => tally.done += items,
-                Outcome::Skipped => tally.skipped += items,
-                Outcome::Failed => tally.failed += items,
-            }
-        }
-        Ok(tally)
     }
 }
 

@@ -49,7 +49,7 @@ pub use guarded::{
 };
 pub use guild::{GuildStore, UserRow, UserState, UserStore};
 pub use history::{HistoryRow, HistoryStore};
-pub use ledger::{Intended, Item, LedgerStore, NewItem, Outcome, Settled, Tally};
+pub use ledger::{Intended, Item, LedgerStore, NewItem, Outcome, Settled};
 pub use log_entry::{Level, MAX_ENTRIES, MAX_ENTRY_BYTES, NewLogEntry, TaskLogEntry};
 pub use open::Storage;
 pub use owner::{InvalidOwner, Owner};

@@ -99,8 +99,6 @@ pub struct Schedule {
     pub cron: String,
     /// At most so long after the time that cron gives.
     pub jitter_ms: i64,
-    /// Whether one order is made for all times that were missed; else they are left out.
-    pub catch_up: bool,
     pub actor: Option<String>,
     /// `None`: never again.
     pub next_at: Option<DateTime<Utc>>,
@@ -137,18 +135,19 @@ impl Storage {
     }
 }
 
+/// `catch_up` is what every schedule does: for all times that were missed one order is made.
 const PUT: &str = "\
     INSERT INTO schedules (schedule_id, task_name, data, cron, jitter_ms, catch_up, actor, next_at, \
         guild_id, keep_count, keep_days) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+    VALUES ($1, $2, $3, $4, $5, TRUE, $6, $7, $8, $9, $10) \
     ON CONFLICT (schedule_id) DO UPDATE SET task_name = excluded.task_name, data = excluded.data, \
-        cron = excluded.cron, jitter_ms = excluded.jitter_ms, catch_up = excluded.catch_up, \
+        cron = excluded.cron, jitter_ms = excluded.jitter_ms, \
         actor = excluded.actor, next_at = excluded.next_at, guild_id = excluded.guild_id, \
         keep_count = excluded.keep_count, keep_days = excluded.keep_days";
 
 macro_rules! columns {
     () => {
-        "schedule_id, task_name, data, cron, jitter_ms, catch_up, actor, next_at, last_task, \
+        "schedule_id, task_name, data, cron, jitter_ms, actor, next_at, last_task, \
          guild_id, keep_count, keep_days"
     };
 }
@@ -249,7 +248,6 @@ impl ScheduleStore for Engine {
             .bind(schedule.data.to_string())
             .bind(&schedule.cron)
             .bind(schedule.jitter_ms)
-            .bind(schedule.catch_up)
             .bind(schedule.actor.as_deref())
             .bind(schedule.next_at)
             .bind(schedule.guild)
@@ -389,7 +387,6 @@ fn read(row: &Row) -> Result<Schedule, StorageError> {
         data: row.json("data")?,
         cron: row.get("cron")?,
         jitter_ms: row.get("jitter_ms")?,
-        catch_up: row.get("catch_up")?,
         actor: row.get("actor")?,
         next_at: row.get("next_at")?,
         last_task: row.get("last_task")?,

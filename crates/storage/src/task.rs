@@ -102,7 +102,8 @@ pub struct TaskRow {
     pub last_updated: DateTime<Utc>,
     /// How far it is, as its runner told last.
     pub advance: Option<Advance>,
-    /// It is given up then, by the database's clock; `None` = never.
+    /// It is given up then, by the database's clock, while somebody runs it; `None` = never. Moved on,
+    /// whenever it is taken, by the time in which nobody did.
     pub deadline_at: Option<DateTime<Utc>>,
 }
 

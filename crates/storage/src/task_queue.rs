@@ -9,6 +9,7 @@ use splashtail_core::ids::TaskId;
 use crate::error::StorageError;
 use crate::log_entry::NewLogEntry;
 use crate::task::{Advance, TaskOutput, TaskRow, TaskState};
+use crate::task_store::Priority;
 
 /// Tasks as runners see them.
 ///
@@ -34,7 +35,8 @@ pub trait TaskQueue: Send + Sync {
     /// and does not count. The task is given back, unless somebody has taken it meanwhile.
     async fn lost(&self, lease: Lease) -> Result<(), StorageError>;
 
-    /// Gives the task back until its wait is over. It keeps its slot.
+    /// Gives the task back until its wait is over. It keeps its slot, and the wait does not count
+    /// towards its deadline.
     async fn park(&self, lease: Lease, park: &Park<'_>) -> Result<bool, StorageError>;
 
     /// Records the step's output, which is progress: no earlier attempt or wait counts any more. A
@@ -96,10 +98,12 @@ pub struct Wanted<'a> {
 /// an old snapshot keeps of those that ran hold up none that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
-    /// That nobody holds: new ones, and those whose wait has ended.
-    Waiting,
-    /// Whose holder let the lease run out. This look passes all that ran since the oldest snapshot.
-    Left,
+    /// That nobody holds: new ones, and those whose wait has ended. Those of this priority and of
+    /// more urgent ones.
+    Waiting(Priority),
+    /// Whose holder let the lease run out; as above. This look passes all that ran since the oldest
+    /// snapshot.
+    Left(Priority),
     /// Only this one, of either kind.
     One(TaskId),
 }

@@ -84,8 +84,8 @@ pub trait TaskStore: Send + Sync {
     /// clock.
     async fn abandoned(&self, age: Duration, limit: u32) -> Result<Vec<TaskId>, StorageError>;
 
-    /// Tasks that have not ended and whose deadline has passed by the database's clock, the most
-    /// overdue first.
+    /// Tasks that somebody runs and whose deadline has passed by the database's clock, the most
+    /// overdue first. One that waits is not overdue, whatever it waits for.
     async fn overdue(&self, limit: u32) -> Result<Vec<TaskId>, StorageError>;
 
     /// Removes an ended task and its log; `false` when it is not there or has not ended.
@@ -109,7 +109,7 @@ pub struct NewTask {
     pub priority: Priority,
     /// Not taken by a runner before, by the database's clock; `None` = at once.
     pub run_after: Option<DateTime<Utc>>,
-    /// How long after it may first run it is given up; `None` = never.
+    /// After how long under runners it is given up; `None` = never.
     pub deadline: Option<Duration>,
     /// The task that ordered this one.
     pub parent: Option<TaskId>,

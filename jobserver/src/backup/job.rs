@@ -26,6 +26,7 @@ use super::run::Run;
 use super::work::{self, Work};
 use super::worth;
 use crate::objects::Objects;
+use crate::urgency::Urgency;
 
 /// Key derivations at a time; each takes 64 MiB.
 const DERIVATIONS: usize = 2;
@@ -45,6 +46,7 @@ pub struct CreateBackup {
 
 impl CreateBackup {
     pub const NAME: &'static str = job_kinds::CREATE_BACKUP.name;
+    pub const URGENCY: Urgency = Urgency::LONG;
 
     pub fn new(
         discord: Discord,
@@ -133,6 +135,10 @@ fn keys(secret: &[u8]) -> Option<(DerivedKey, Option<DerivedKey>)> {
 impl Job for CreateBackup {
     fn name(&self) -> &'static str {
         Self::NAME
+    }
+
+    fn priority(&self) -> Priority {
+        Self::URGENCY.priority
     }
 
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {

@@ -8,7 +8,7 @@ use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
 use splashtail_discord::Discord;
 use splashtail_jobs::{
-    Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, TaskRow,
+    Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, Priority, TaskRow,
 };
 use splashtail_storage::Storage;
 
@@ -18,6 +18,7 @@ use super::run::Run;
 use super::stopped::Desk;
 use crate::backup;
 use crate::objects::Objects;
+use crate::urgency::Urgency;
 
 /// `mass_ban`.
 pub struct MassBan {
@@ -31,12 +32,17 @@ pub struct MassBan {
 
 impl MassBan {
     pub const NAME: &'static str = job_kinds::MASS_BAN.name;
+    pub const URGENCY: Urgency = Urgency::CONTAINMENT;
 }
 
 #[async_trait]
 impl Job for MassBan {
     fn name(&self) -> &'static str {
         Self::NAME
+    }
+
+    fn priority(&self) -> Priority {
+        Self::URGENCY.priority
     }
 
     fn changes_server(&self, fields: &Value) -> bool {
@@ -61,7 +67,8 @@ impl Job for MassBan {
             owner: Owner::Server(fields.server_id),
             slot: Some(fields.server_id),
             encrypted: false,
-            priority: None,
+            // Nobody does harm while a ban is taken back.
+            priority: fields.options.undo.map(|_| Priority::Interactive),
             secret: None,
             fields: serde_json::to_value(&fields)
                 .map_err(|_| PrepareError::internal("the fields could not be stored"))?,

@@ -8,7 +8,7 @@ use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
 use splashtail_discord::Discord;
 use splashtail_jobs::{
-    Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, TaskRow,
+    Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, Priority, TaskRow,
 };
 
 use super::options::{self, Fields};
@@ -16,6 +16,7 @@ use super::run::Run;
 use crate::backup;
 use crate::backup::work::Work;
 use crate::objects::Objects;
+use crate::urgency::Urgency;
 
 /// `message_prune`.
 #[derive(Clone)]
@@ -29,12 +30,17 @@ pub struct MessagePrune {
 
 impl MessagePrune {
     pub const NAME: &'static str = job_kinds::MESSAGE_PRUNE.name;
+    pub const URGENCY: Urgency = Urgency::AWAITED;
 }
 
 #[async_trait]
 impl Job for MessagePrune {
     fn name(&self) -> &'static str {
         Self::NAME
+    }
+
+    fn priority(&self) -> Priority {
+        Self::URGENCY.priority
     }
 
     fn changes_server(&self, fields: &Value) -> bool {

@@ -10,7 +10,8 @@ use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
 use splashtail_discord::Discord;
 use splashtail_jobs::{
-    Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, SecretBytes, TaskRow,
+    Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, Priority, SecretBytes,
+    TaskRow,
 };
 use splashtail_storage::Storage;
 
@@ -21,6 +22,7 @@ use super::source;
 use crate::backup::{self, CreateBackup};
 use crate::carry_out;
 use crate::objects::Objects;
+use crate::urgency::Urgency;
 
 /// Of an engine's capacity, in runs of jobs that hold little.
 const WEIGHT: u32 = 8;
@@ -41,12 +43,17 @@ pub struct RestoreBackup {
 
 impl RestoreBackup {
     pub const NAME: &'static str = job_kinds::RESTORE_BACKUP.name;
+    pub const URGENCY: Urgency = Urgency::LONG;
 }
 
 #[async_trait]
 impl Job for RestoreBackup {
     fn name(&self) -> &'static str {
         Self::NAME
+    }
+
+    fn priority(&self) -> Priority {
+        Self::URGENCY.priority
     }
 
     fn deadline(&self) -> Option<Duration> {

@@ -8,7 +8,7 @@ use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
 use splashtail_discord::Discord;
 use splashtail_jobs::{
-    Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, TaskRow,
+    Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, Priority, TaskRow,
 };
 use splashtail_storage::Storage;
 
@@ -18,6 +18,7 @@ use super::run::Run;
 use crate::backup::{self, CreateBackup};
 use crate::carry_out;
 use crate::objects::Objects;
+use crate::urgency::Urgency;
 
 /// `guild_revert_incident`.
 pub struct RevertIncident {
@@ -31,12 +32,17 @@ pub struct RevertIncident {
 
 impl RevertIncident {
     pub const NAME: &'static str = job_kinds::REVERT_INCIDENT.name;
+    pub const URGENCY: Urgency = Urgency::CONTAINMENT;
 }
 
 #[async_trait]
 impl Job for RevertIncident {
     fn name(&self) -> &'static str {
         Self::NAME
+    }
+
+    fn priority(&self) -> Priority {
+        Self::URGENCY.priority
     }
 
     fn deadline(&self) -> Option<Duration> {

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use splashtail_core::ids::TaskId;
 use splashtail_jobs::{CreateRequest, Engine};
-use splashtail_storage::{Wanted, Which};
+use splashtail_storage::{Priority, Wanted, Which};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
 use tokio::process::Child;
@@ -202,7 +202,8 @@ async fn start_latency(url: &str, probing: &Engine, began: &mut Began, time: Dur
             commit.execute(&mut bare).await.unwrap();
         }
         waits.commits.push(asked.elapsed());
-        for (which, waits) in [Which::Waiting, Which::Left]
+        let all = Priority::Scheduled;
+        for (which, waits) in [Which::Waiting(all), Which::Left(all)]
             .into_iter()
             .zip(&mut waits.looks)
         {

@@ -11,7 +11,7 @@ use splashtail_core::config::DatabaseTarget;
 use splashtail_core::ids::UserId;
 use splashtail_jobs::{
     DataKey, Engine, Intent, Job, JobContext, JobError, JobOutput, Nonce, Owner, PrepareError,
-    Prepared,
+    Prepared, Priority,
 };
 use splashtail_storage::Storage;
 use sqlx::PgPool;
@@ -49,6 +49,11 @@ fn prepared(fields: Value) -> Result<Prepared, PrepareError> {
 impl Job for Work {
     fn name(&self) -> &'static str {
         "work"
+    }
+
+    /// The whole capacity is theirs.
+    fn priority(&self) -> Priority {
+        Priority::Containment
     }
 
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
@@ -91,6 +96,11 @@ impl Job for Work {
 impl Job for Probe {
     fn name(&self) -> &'static str {
         "probe"
+    }
+
+    /// The whole capacity is theirs.
+    fn priority(&self) -> Priority {
+        Priority::Containment
     }
 
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {

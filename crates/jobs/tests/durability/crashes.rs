@@ -9,7 +9,16 @@ use splashtail_jobs::{CreateRequest, JobError, JobOutput, Level, MAX_ATTEMPTS, T
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Effects, LEASE, Scripted, World, create, meanwhile, order};
+use crate::harness::{Effects, LEASE, Scripted, World, create, meanwhile, on_both, order};
+
+on_both!(
+    permanent_errors_fail_and_panics_count_as_crashes,
+    a_task_that_always_panics_fails_in_the_end,
+    a_panic_while_tidying_up_does_not_keep_a_task_from_its_end,
+    a_step_name_is_used_once,
+    a_task_runs_to_its_output,
+    nothing_is_cleared_away_before_the_end_is_stored,
+);
 
 #[tokio::test]
 async fn a_crash_between_effect_and_record_repeats_that_step_alone() {
@@ -143,9 +152,7 @@ async fn a_task_that_kills_its_runners_fails_in_the_end() {
     last.abort();
 }
 
-#[tokio::test]
-async fn permanent_errors_fail_and_panics_count_as_crashes() {
-    let world = World::new().await;
+async fn permanent_errors_fail_and_panics_count_as_crashes(world: World) {
     let job = Scripted::new(|cx| {
         Box::pin(async move {
             assert!(cx.attempt() > 1, "this message stays in the process log");
@@ -170,9 +177,7 @@ async fn permanent_errors_fail_and_panics_count_as_crashes() {
     running.abort();
 }
 
-#[tokio::test]
-async fn a_task_that_always_panics_fails_in_the_end() {
-    let world = World::new().await;
+async fn a_task_that_always_panics_fails_in_the_end(world: World) {
     let job = Scripted::new(|_| Box::pin(async { panic!("for the process log") }));
     let engine = world.engine(&job);
     let running = engine.start(CancellationToken::new());
@@ -184,9 +189,7 @@ async fn a_task_that_always_panics_fails_in_the_end() {
 }
 
 /// What a job does when it has ended is its own; the end is recorded all the same.
-#[tokio::test]
-async fn a_panic_while_tidying_up_does_not_keep_a_task_from_its_end() {
-    let world = World::new().await;
+async fn a_panic_while_tidying_up_does_not_keep_a_task_from_its_end(world: World) {
     let job = Scripted::new(|_| Box::pin(async { panic!("for the process log") }));
     job.ended_panics.store(true, Ordering::SeqCst);
     let engine = world.engine(&job);
@@ -203,9 +206,7 @@ async fn a_panic_while_tidying_up_does_not_keep_a_task_from_its_end() {
     running.abort();
 }
 
-#[tokio::test]
-async fn a_step_name_is_used_once() {
-    let world = World::new().await;
+async fn a_step_name_is_used_once(world: World) {
     let job = Scripted::new(|cx| {
         Box::pin(async move {
             cx.step("a", || async { Ok(1) }).await?;
@@ -221,9 +222,7 @@ async fn a_step_name_is_used_once() {
     running.abort();
 }
 
-#[tokio::test]
-async fn a_task_runs_to_its_output() {
-    let world = World::new().await;
+async fn a_task_runs_to_its_output(world: World) {
     let job = Scripted::new(|cx| {
         Box::pin(async move {
             let fields: serde_json::Value = cx.fields()?;
@@ -262,9 +261,7 @@ async fn a_task_runs_to_its_output() {
 }
 
 /// A run that follows a stop needs what is there: only when the end is stored it is cleared away.
-#[tokio::test]
-async fn nothing_is_cleared_away_before_the_end_is_stored() {
-    let world = World::new().await;
+async fn nothing_is_cleared_away_before_the_end_is_stored(world: World) {
     let (entered, mut entries) = mpsc::unbounded_channel();
     let job = Scripted::new(move |cx| {
         let entered = entered.clone();

@@ -11,7 +11,12 @@ use splashtail_storage::{Wanted, Which};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{HEARTBEAT, LEASE, Scripted, World, create, meanwhile};
+use crate::harness::{HEARTBEAT, LEASE, Scripted, World, create, meanwhile, on_both};
+
+on_both!(
+    heartbeats_keep_the_lease_and_losing_it_stops_the_body,
+    an_engine_never_runs_a_task_beside_itself,
+);
 
 /// A runner whose machine was suspended wakes up and goes on as if nothing had happened.
 #[tokio::test]
@@ -79,9 +84,7 @@ async fn a_stale_runner_is_fenced_out() {
     second.abort();
 }
 
-#[tokio::test]
-async fn heartbeats_keep_the_lease_and_losing_it_stops_the_body() {
-    let world = World::new().await;
+async fn heartbeats_keep_the_lease_and_losing_it_stops_the_body(world: World) {
     let (entered, mut entries) = mpsc::unbounded_channel();
     let (left, mut leavers) = mpsc::unbounded_channel();
     let job = Scripted::new(move |cx| {
@@ -126,9 +129,7 @@ async fn heartbeats_keep_the_lease_and_losing_it_stops_the_body() {
 
 /// A lease that runs out under a living run, as after a step of the database's clock: its own
 /// engine takes the task again, and one run ends before the next begins.
-#[tokio::test]
-async fn an_engine_never_runs_a_task_beside_itself() {
-    let world = World::new().await;
+async fn an_engine_never_runs_a_task_beside_itself(world: World) {
     let (running_now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (entered, mut entries) = mpsc::unbounded_channel();
     let job = {

@@ -9,7 +9,9 @@ use splashtail_jobs::{JobError, MAX_ATTEMPTS, TaskState, Timing};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Effects, LEASE, Scripted, World, create, meanwhile};
+use crate::harness::{Effects, LEASE, Scripted, World, create, meanwhile, on_both};
+
+on_both!(a_step_that_does_not_end_is_dropped_after_its_grace,);
 
 /// A step that is under way gets its grace, and what it did is recorded.
 #[tokio::test]
@@ -61,9 +63,7 @@ async fn a_stopping_engine_lets_a_step_end_and_hands_over_at_once() {
     second.abort();
 }
 
-#[tokio::test]
-async fn a_step_that_does_not_end_is_dropped_after_its_grace() {
-    let world = World::new().await;
+async fn a_step_that_does_not_end_is_dropped_after_its_grace(world: World) {
     let effects = Effects::default();
     let (entered, mut entries) = mpsc::unbounded_channel();
     let job = {

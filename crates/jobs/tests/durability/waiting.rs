@@ -9,12 +9,16 @@ use splashtail_jobs::{JobError, JobOutput, TaskState};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Effects, SECOND, Scripted, World, create, create_for, is, order};
+use crate::harness::{Effects, SECOND, Scripted, World, create, create_for, is, on_both, order};
+
+on_both!(
+    an_outage_parks_a_task_however_long_it_lasts,
+    a_task_that_has_to_wait_for_hours_lets_others_run,
+    so_many_tasks_run_at_a_time_and_no_more,
+);
 
 /// Twenty tries, more than an hour: the task waits, says so once, and is done in the end.
-#[tokio::test]
-async fn an_outage_parks_a_task_however_long_it_lasts() {
-    let world = World::new().await;
+async fn an_outage_parks_a_task_however_long_it_lasts(world: World) {
     let tries = Arc::new(AtomicU32::new(0));
     let job = {
         let tries = tries.clone();
@@ -50,10 +54,8 @@ async fn an_outage_parks_a_task_however_long_it_lasts() {
 }
 
 /// What Discord dictates is kept to, and holds neither runner nor capacity.
-#[tokio::test]
-async fn a_task_that_has_to_wait_for_hours_lets_others_run() {
+async fn a_task_that_has_to_wait_for_hours_lets_others_run(world: World) {
     const HOURS: Duration = Duration::from_secs(7 * 60 * 60);
-    let world = World::new().await;
     let job = Scripted::new(|cx| {
         Box::pin(async move {
             let fields: serde_json::Value = cx.fields()?;
@@ -101,9 +103,7 @@ async fn a_task_that_has_to_wait_for_hours_lets_others_run() {
     running.abort();
 }
 
-#[tokio::test]
-async fn so_many_tasks_run_at_a_time_and_no_more() {
-    let world = World::new().await;
+async fn so_many_tasks_run_at_a_time_and_no_more(world: World) {
     let (gate, now, most) = (
         Arc::new(Semaphore::new(0)),
         Arc::new(AtomicUsize::new(0)),

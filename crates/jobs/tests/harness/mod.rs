@@ -1,9 +1,10 @@
-//! Engines over one SQLite file, clocks that tests move, and jobs that tests script.
+//! Engines over one database, clocks that tests move, and jobs that tests script.
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a failing helper fails its test")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::str::FromStr as _;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,17 +16,47 @@ use splashtail_core::config::DatabaseTarget;
 use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_jobs::{
     CreateRequest, DataKey, Engine, EngineBuilder, Job, JobContext, JobError, JobOutput, Owner,
-    PrepareError, Prepared, SecretBytes, TaskState, Timing,
+    PrepareError, Prepared, Priority, SecretBytes, TaskState, Timing,
 };
 use splashtail_storage::{Storage, TaskLogEntry, TaskRow};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+
+/// Both tests of each: on SQLite, and on PostgreSQL when `DATABASE_URL` names one whose user may create
+/// databases.
+#[allow(unused_macros, reason = "each test file uses its part")]
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::harness::World::new().await).await;
+            })+
+        }
+
+        mod on_postgres {
+            $(#[tokio::test]
+            #[ignore = "needs DATABASE_URL"]
+            async fn $name() {
+                let (world, remove) = crate::harness::World::on_postgres().await;
+                super::$name(world).await;
+                remove.await;
+            })+
+        }
+    };
+}
+#[allow(unused_imports, reason = "each test file uses its part")]
+pub(crate) use on_both;
 
 pub const NAME: &str = "scripted";
 /// Much longer than any test takes: leases end by the database's clock, which cannot be stopped.
 pub const LEASE: Duration = Duration::from_secs(24 * 60 * 60);
 pub const HEARTBEAT: Duration = Duration::from_secs(8 * 60 * 60);
 pub const SECOND: Duration = Duration::from_secs(1);
+/// Much longer than anything takes on the clock of an engine that is at it.
+pub const STUCK: Duration = Duration::from_secs(60 * 60);
 
 pub type Ended = Result<Option<JobOutput>, JobError>;
 type Body = dyn for<'a> Fn(&'a JobContext) -> BoxFuture<'a, Ended> + Send + Sync;
@@ -34,12 +65,20 @@ type Body = dyn for<'a> Fn(&'a JobContext) -> BoxFuture<'a, Ended> + Send + Sync
 #[derive(Clone)]
 pub struct Scripted {
     body: Arc<Body>,
+    /// None, where a test lets leases pass that are much longer than those of a platform.
+    deadline: Option<Duration>,
     pub prepared: Arc<Mutex<u32>>,
     pub ended: Arc<Mutex<Vec<TaskId>>>,
     pub ended_panics: Arc<AtomicBool>,
     pub deleted: Arc<Mutex<Vec<TaskId>>>,
+    /// Clearing up after an end never comes to its own.
+    pub ended_hangs: Arc<AtomicBool>,
     /// Those whose remains cannot be removed.
     pub stuck: Arc<Mutex<BTreeSet<TaskId>>>,
+    /// Where remains are is away, and how often that was found out; or it does not answer at all.
+    pub away: Arc<AtomicBool>,
+    pub asked: Arc<AtomicU32>,
+    pub silent: Arc<AtomicBool>,
     /// Whether orders for server 1 meet a fault of ours.
     pub unprepared: Arc<AtomicBool>,
 }
@@ -50,12 +89,24 @@ impl Scripted {
     ) -> Self {
         Self {
             body: Arc::new(body),
+            deadline: None,
             prepared: Arc::default(),
             ended: Arc::default(),
             ended_panics: Arc::default(),
+            ended_hangs: Arc::default(),
             deleted: Arc::default(),
             stuck: Arc::default(),
+            away: Arc::default(),
+            asked: Arc::default(),
+            silent: Arc::default(),
             unprepared: Arc::default(),
+        }
+    }
+
+    pub fn within(self, deadline: Duration) -> Self {
+        Self {
+            deadline: Some(deadline),
+            ..self
         }
     }
 }
@@ -64,6 +115,14 @@ impl Scripted {
 impl Job for Scripted {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn priority(&self) -> Priority {
+        Priority::Interactive
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        self.deadline
     }
 
     async fn prepare(&self, mut data: Value) -> Result<Prepared, PrepareError> {
@@ -101,8 +160,15 @@ impl Job for Scripted {
     }
 
     async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {
-        if self.stuck.lock().unwrap().contains(&task.id) {
+        if self.silent.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        if self.away.load(Ordering::SeqCst) {
+            self.asked.fetch_add(1, Ordering::SeqCst);
             return Err(JobError::transient("storage", "The object storage is away"));
+        }
+        if self.stuck.lock().unwrap().contains(&task.id) {
+            return Err(JobError::permanent("denied", "It may not be removed"));
         }
         self.deleted.lock().unwrap().push(task.id);
         Ok(())
@@ -111,6 +177,9 @@ impl Job for Scripted {
     async fn ended(&self, task: TaskId) {
         self.ended.lock().unwrap().push(task);
         assert!(!self.ended_panics.load(Ordering::SeqCst), "scripted");
+        if self.ended_hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -133,9 +202,21 @@ impl Times {
         let ms = i64::try_from(by.as_millis()).unwrap();
         let tasks = "UPDATE tasks SET lease_until = lease_until - $1, \
             run_after = run_after - $1, created_at = created_at - $1, \
-            expires_at = expires_at - $1";
+            expires_at = expires_at - $1, deadline_at = deadline_at - $1";
         let schedules = "UPDATE schedules SET next_at = next_at - $1";
         let slots = "UPDATE task_slots SET free_after = free_after - $1";
+        if let Self::Postgres(pool) = self {
+            // What an engine that was just killed has sent comes first, as it does where one
+            // connection writes.
+            let at_work = "SELECT COUNT(*) FROM pg_stat_activity WHERE state <> 'idle' \
+                AND datname = current_database() AND pid <> pg_backend_pid()";
+            while sqlx::query_scalar::<_, i64>(at_work)
+                .fetch_one(pool)
+                .await
+                .unwrap()
+                > 0
+            {}
+        }
         for statement in [tasks, slots, schedules] {
             match self {
                 Self::Sqlite(pool) => {
@@ -196,15 +277,60 @@ impl World {
         }
     }
 
+    /// On a database of its own on PostgreSQL; the second part removes it.
+    pub async fn on_postgres() -> (Self, impl Future<Output = ()>) {
+        Self::on_postgres_through(|own| own).await
+    }
+
+    /// The same, reached by another address.
+    pub async fn on_postgres_through(
+        reach: impl FnOnce(PgConnectOptions) -> PgConnectOptions,
+    ) -> (Self, impl Future<Output = ()>) {
+        let url = std::env::var("DATABASE_URL").expect("DATABASE_URL names a PostgreSQL");
+        let name = format!("jobs_{}", TaskId::random().get().simple());
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        let create = format!("CREATE DATABASE {name}");
+        sqlx::query(AssertSqlSafe(create))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        let own = PgConnectOptions::from_str(&url).unwrap().database(&name);
+        let reached = reach(own.clone());
+        let target = DatabaseTarget::Postgres(reached.to_url_lossy().to_string().into());
+        let storage = Storage::open(&target, &CancellationToken::new())
+            .await
+            .unwrap();
+        storage.migrate().await.unwrap();
+        let world = Self {
+            storage,
+            directory: tempfile::tempdir().unwrap(),
+            clock: clock(),
+            times: Times::Postgres(sqlx::PgPool::connect_lazy_with(own)),
+        };
+        let remove = async move {
+            let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+            sqlx::query(AssertSqlSafe(drop))
+                .execute(&mut connection)
+                .await
+                .unwrap();
+        };
+        (world, remove)
+    }
+
     /// Lets time pass, here and in the database: leases and waits of that length are over.
-    ///
-    /// One connection writes, in order: when our own write is done, so is what an engine that was
-    /// just killed had sent. Else its last look for tasks could come after its lease has ended.
     pub async fn pass(&self, by: Duration) {
+        self.pass_in_database(by).await;
+        self.clock.advance(by);
+    }
+
+    /// The same in the database alone.
+    ///
+    /// On SQLite one connection writes, in order: when our own write is done, so is what engines had
+    /// sent, those too that were just killed. Else a last look could come after a lease has ended.
+    pub async fn pass_in_database(&self, by: Duration) {
         let queue = self.storage.queue();
         queue.free_slot(TaskId::random()).await.unwrap();
         self.times.pass(by).await;
-        self.clock.advance(by);
     }
 
     /// Lets no write through until the transaction ends.
@@ -215,18 +341,17 @@ impl World {
         pool.begin_with("BEGIN IMMEDIATE").await.unwrap()
     }
 
-    /// The same in the database alone.
-    pub async fn pass_in_database(&self, by: Duration) {
-        self.times.pass(by).await;
-    }
-
     /// The time of every task is over.
     pub async fn reach_deadlines(&self) {
-        let Times::Sqlite(pool) = &self.times else {
-            unreachable!("of SQLite only")
-        };
-        let reached = sqlx::query("UPDATE tasks SET deadline_at = created_at");
-        reached.execute(pool).await.unwrap();
+        let reached = "UPDATE tasks SET deadline_at = created_at";
+        match &self.times {
+            Times::Sqlite(pool) => {
+                sqlx::query(reached).execute(pool).await.unwrap();
+            }
+            Times::Postgres(pool) => {
+                sqlx::query(reached).execute(pool).await.unwrap();
+            }
+        }
     }
 
     pub fn builder(&self, clock: &ManualClock) -> EngineBuilder {

@@ -201,7 +201,6 @@ async fn the_server_itself_and_lateness_are_noted(storage: Storage) {
         data: json!({}),
         cron: "0 4 * * *".to_owned(),
         jitter_ms: 0,
-        catch_up: true,
         actor: None,
         next_at: Some(stored(300)),
         last_task: None,

@@ -27,12 +27,12 @@ struct Look {
 const LOOKS: [Look; 8] = [
     Look {
         sql: CLAIM_WAITING,
-        values: &["'me'", "6000", r#"'["backup"]'"#],
+        values: &["'me'", "6000", r#"'["backup"]'"#, "2"],
         indexes: &["tasks_waiting"; 3],
     },
     Look {
         sql: CLAIM_LEFT,
-        values: &["'me'", "6000", r#"'["backup"]'"#],
+        values: &["'me'", "6000", r#"'["backup"]'"#, "2"],
         indexes: &["tasks_held"; 3],
     },
     Look {

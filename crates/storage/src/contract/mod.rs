@@ -126,7 +126,7 @@ fn wanted<'a>(runner: &'a str, names: &'a [&'a str]) -> Wanted<'a> {
     Wanted {
         runner,
         names,
-        which: Which::Waiting,
+        which: Which::Waiting(Priority::Scheduled),
         lease: LEASE,
     }
 }
@@ -135,7 +135,7 @@ fn wanted<'a>(runner: &'a str, names: &'a [&'a str]) -> Wanted<'a> {
 async fn claim(storage: &Storage) -> Option<Claimed> {
     let waiting = wanted("runner", &["backup"]);
     let left = Wanted {
-        which: Which::Left,
+        which: Which::Left(Priority::Scheduled),
         ..waiting
     };
     let waiting = storage.queue().claim(&waiting).await.unwrap();

@@ -10,6 +10,7 @@ contract!(
     one_task_can_be_asked_for,
     a_task_can_be_put_off,
     urgent_tasks_come_first,
+    what_is_not_urgent_enough_is_left_where_it_is,
     racing_runners_share_the_tasks,
     a_lost_lease_writes_nothing,
     a_lease_that_was_lost_alive_is_no_crash,
@@ -107,6 +108,36 @@ async fn urgent_tasks_come_first(storage: Storage) {
         taken.push(claimed.task.id);
     }
     assert_eq!(taken, [ids[2], ids[1], ids[3], ids[0]]);
+}
+
+/// Whether it waits, or was left by somebody who is gone.
+async fn what_is_not_urgent_enough_is_left_where_it_is(storage: Storage) {
+    use Priority::{Containment, Interactive, Scheduled};
+    let mut ids = Vec::new();
+    for (at, priority) in [(0, Scheduled), (1, Interactive), (2, Containment)] {
+        let order = NewTask {
+            priority,
+            ..task(at)
+        };
+        ids.push(created(&storage, &order).await.id);
+    }
+    let look = async |which| {
+        let names = ["backup"];
+        let wanted = Wanted {
+            which,
+            ..wanted("runner", &names)
+        };
+        let claimed = storage.queue().claim(&wanted).await.unwrap();
+        claimed.map(|claimed| claimed.task.id)
+    };
+    assert_eq!(look(Which::Waiting(Containment)).await, Some(ids[2]));
+    assert_eq!(look(Which::Waiting(Containment)).await, None);
+    assert_eq!(look(Which::Waiting(Interactive)).await, Some(ids[1]));
+    assert_eq!(look(Which::Waiting(Interactive)).await, None);
+    time_passes(&storage, ids[1]).await;
+    assert_eq!(look(Which::Left(Containment)).await, None);
+    assert_eq!(look(Which::Left(Interactive)).await, Some(ids[1]));
+    assert_eq!(look(Which::Waiting(Scheduled)).await, Some(ids[0]));
 }
 
 async fn racing_runners_share_the_tasks(storage: Storage) {

@@ -17,7 +17,6 @@ fn schedule(id: u128, next_ms: i64) -> Schedule {
         data: json!({"z": 1, "a": 2}),
         cron: "0 4 * * *".to_owned(),
         jitter_ms: 1000,
-        catch_up: true,
         actor: Some("u/1".to_owned()),
         next_at: Some(stored(next_ms)),
         last_task: None,

@@ -4,9 +4,10 @@ use serde_json::json;
 use splashtail_core::ids::TaskId;
 
 use super::*;
+use crate::engine::Engine;
 use crate::error::StorageError;
 use crate::task::{TaskCounts, TaskOutput, TaskState};
-use crate::task_queue::End;
+use crate::task_queue::{End, Park};
 use crate::task_store::{Idempotency, Start, TaskQuery};
 
 contract!(
@@ -24,6 +25,7 @@ contract!(
     expired_tasks_are_read_in_pages,
     abandoned_tasks_are_found,
     overdue_tasks_are_found_until_they_have_ended,
+    only_the_time_of_runners_counts_towards_a_deadline,
     an_unknown_task_is_no_error,
 );
 
@@ -584,6 +586,13 @@ async fn overdue_tasks_are_found_until_they_have_ended(storage: Storage) {
     let later = created(&storage, &later).await;
     assert_eq!(later.deadline_at, Some(stored(2_000_000_000_000)));
     let over = created(&storage, &with(no_time, true)).await;
+    assert_eq!(tasks.overdue(9).await.unwrap(), [], "nobody runs it");
+    let one = Wanted {
+        which: Which::One(over.id),
+        ..wanted("runner", &["backup"])
+    };
+    assert!(storage.queue().claim(&one).await.unwrap().is_some());
+    passed(&storage, over.id, 1000, "deadline_at").await;
     assert_eq!(tasks.overdue(9).await.unwrap(), [over.id]);
     tasks.cancel(over.id, &entry(1, "deadline")).await.unwrap();
     assert_eq!(tasks.overdue(9).await.unwrap(), []);
@@ -599,4 +608,79 @@ async fn overdue_tasks_are_found_until_they_have_ended(storage: Storage) {
         panic!("not started")
     };
     assert_eq!(started.deadline_at, Some(started.run_after));
+}
+
+/// Moves times of a task into the past.
+async fn passed(storage: &Storage, id: TaskId, ms: i64, columns: &str) {
+    let by = match storage.engine() {
+        Engine::Sqlite(_) => ms.to_string(),
+        Engine::Postgres(_) => format!("interval '{ms} milliseconds'"),
+    };
+    let moved = columns
+        .split(' ')
+        .map(|column| format!("{column} = {column} - {by}"));
+    let moved = moved.collect::<Vec<_>>().join(", ");
+    storage
+        .number(format!(
+            "UPDATE tasks SET {moved} WHERE task_id = '{id}' RETURNING log_count"
+        ))
+        .await;
+}
+
+/// Whoever was away: what the task needs, its runner, or all runners.
+async fn only_the_time_of_runners_counts_towards_a_deadline(storage: Storage) {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    const TIMES: &str = "run_after lease_until deadline_at";
+    let order = NewTask {
+        deadline: Some(Duration::from_secs(3 * 3600)),
+        ..task(0)
+    };
+    let id = created(&storage, &order).await.id;
+    let row = async || storage.tasks().get(id, t(0)).await.unwrap().unwrap();
+    // What is left of it when it is taken, to the minute.
+    let left = async |claimed: Claimed| {
+        let row = claimed.task;
+        let left = row.deadline_at.unwrap() - row.last_updated;
+        assert_eq!(storage.tasks().overdue(9).await.unwrap(), []);
+        (left.num_seconds() + 30) / 60
+    };
+    passed(&storage, id, DAY_MS, TIMES).await;
+    let first = claim(&storage).await.unwrap();
+    let lease = first.lease;
+    assert_eq!(left(first).await, 180, "nobody was there");
+    passed(&storage, id, 10 * 60_000, "deadline_at").await;
+
+    let park = Park {
+        wait: Duration::from_secs(600),
+        cause: "discord_down",
+        counts: false,
+        entry: None,
+    };
+    assert!(storage.queue().park(lease, &park).await.unwrap());
+    let parked = row().await;
+    assert!(parked.deadline_at.unwrap() > parked.run_after);
+    passed(&storage, id, DAY_MS, TIMES).await;
+    let second = claim(&storage).await.unwrap();
+    let lease = second.lease;
+    assert_eq!(left(second).await, 170, "it waited for Discord");
+
+    assert!(storage.queue().release(lease).await.unwrap());
+    passed(&storage, id, DAY_MS, TIMES).await;
+    let third = claim(&storage).await.unwrap();
+    assert_eq!(left(third).await, 170, "it was handed over to nobody");
+
+    passed(&storage, id, DAY_MS, TIMES).await;
+    assert_eq!(
+        storage.tasks().overdue(9).await.unwrap(),
+        [],
+        "its runner is gone"
+    );
+    let fourth = claim(&storage).await.unwrap();
+    let lease = fourth.lease;
+    // The last lease was an hour long, and nobody knows when its runner died.
+    assert_eq!(left(fourth).await, 110);
+    storage.queue().lost(lease).await.unwrap();
+    passed(&storage, id, DAY_MS, TIMES).await;
+    let fifth = claim(&storage).await.unwrap();
+    assert_eq!(left(fifth).await, 110, "the database was away");
 }

@@ -56,7 +56,6 @@ async fn a_nul_in_a_name_stops_no_store(storage: Storage) {
         data: json!({}),
         cron: "0 4 * * *".to_owned(),
         jitter_ms: 0,
-        catch_up: true,
         actor: None,
         next_at: None,
         last_task: None,

@@ -26,12 +26,27 @@ impl Storage {
     }
 }
 
-/// $1 runner, $2 length of the lease.
+/// How long nobody was at a task although its time had come.
+macro_rules! nobodys {
+    (sqlite) => {
+        concat!(
+            now!(sqlite),
+            " - MAX(run_after, COALESCE(lease_until, run_after))"
+        )
+    };
+    (postgres) => {
+        concat!("(", now!(postgres), " - GREATEST(run_after, lease_until))")
+    };
+}
+
+/// $1 runner, $2 length of the lease. Only the time of its runners counts towards its deadline.
 macro_rules! take {
     ($engine:ident) => {
         concat!(
             "UPDATE tasks SET state = 'running', fence = fence + 1, attempts = attempts + 1, \
-             lease_owner = $1, lease_until = ",
+             deadline_at = deadline_at + ",
+            nobodys!($engine),
+            ", lease_owner = $1, lease_until = ",
             after!($engine, "$2"),
             ", last_updated = ",
             now!($engine)
@@ -89,13 +104,15 @@ macro_rules! taken {
     };
 }
 
-/// The first of one priority: one walk through the index of what is wanted.
+/// The first of one priority: one walk through the index of what is wanted. $4: the last that is.
 macro_rules! first_of {
     ($engine:ident, $priority:literal, $wanted:expr, $locked:expr) => {
         concat!(
             "SELECT task_id FROM (SELECT task_id FROM tasks WHERE priority = ",
             $priority,
             " AND ",
+            $priority,
+            " <= $4 AND ",
             known_and!($engine, $wanted),
             " ORDER BY run_after, created_at LIMIT 1",
             $locked,
@@ -175,21 +192,56 @@ macro_rules! uncounted {
     };
 }
 
-const RELEASE: &str = concat!(
-    "UPDATE tasks SET lease_owner = NULL, lease_until = NULL, attempts = ",
-    uncounted!(),
-    held!()
-);
+/// As if its time had come only now, for whoever takes it next: its place among others stays.
+macro_rules! let_go {
+    ($engine:ident) => {
+        concat!("deadline_at - (", now!($engine), " - run_after)")
+    };
+}
+
+macro_rules! release {
+    ($engine:ident) => {
+        concat!(
+            "UPDATE tasks SET lease_owner = NULL, lease_until = NULL, deadline_at = ",
+            let_go!($engine),
+            ", attempts = ",
+            uncounted!(),
+            held!()
+        )
+    };
+}
+
+const RELEASE: Sql = clocked!(release);
 
 /// As a release, or behind the back of a later holder, whose own attempt stays counted.
-const LOST: &str = "\
-    UPDATE tasks SET \
-        attempts = CASE WHEN fence = $2 AND attempts > 0 OR attempts > 1 THEN attempts - 1 \
-            ELSE attempts END, \
-        lease_owner = CASE WHEN fence = $2 THEN NULL ELSE lease_owner END, \
-        lease_until = CASE WHEN fence = $2 THEN NULL ELSE lease_until END \
-    WHERE task_id = $1 AND state = 'running' \
-        AND (fence > $2 OR fence = $2 AND lease_owner IS NOT NULL)";
+macro_rules! lost {
+    ($engine:ident) => {
+        concat!(
+            "UPDATE tasks SET \
+                attempts = CASE WHEN fence = $2 AND attempts > 0 OR attempts > 1 \
+                    THEN attempts - 1 ELSE attempts END, \
+                lease_owner = CASE WHEN fence = $2 THEN NULL ELSE lease_owner END, \
+                lease_until = CASE WHEN fence = $2 THEN NULL ELSE lease_until END, \
+                deadline_at = CASE WHEN fence = $2 THEN ",
+            let_go!($engine),
+            " ELSE deadline_at END \
+             WHERE task_id = $1 AND state = 'running' \
+                AND (fence > $2 OR fence = $2 AND lease_owner IS NOT NULL)"
+        )
+    };
+}
+
+const LOST: Sql = clocked!(lost);
+
+/// A wait does not count towards the deadline, either.
+macro_rules! put_off {
+    (sqlite) => {
+        "deadline_at + $3"
+    };
+    (postgres) => {
+        "deadline_at + $3::bigint * interval '1 millisecond'"
+    };
+}
 
 /// $3: the wait; $4: the cause; $5: whether the attempt stays counted; $6: whether a log entry
 /// comes with it, counted as in [`COUNT_ENTRY`] up to $7.
@@ -198,6 +250,8 @@ macro_rules! park {
         concat!(
             "UPDATE tasks SET lease_owner = NULL, lease_until = NULL, run_after = ",
             after!($engine, "$3"),
+            ", deadline_at = ",
+            put_off!($engine),
             ", parks = parks + 1, waits_for = $4, attempts = CASE WHEN $5 THEN attempts ELSE ",
             uncounted!(),
             " END, log_count = CASE WHEN $6 AND log_count < $7 THEN log_count + 1 \
@@ -293,17 +347,18 @@ const FINISH: Sql = clocked!(finish);
 impl TaskQueue for Engine {
     async fn claim(&self, wanted: &Wanted<'_>) -> Result<Option<Claimed>, StorageError> {
         let claim = match wanted.which {
-            Which::Waiting => CLAIM_WAITING,
-            Which::Left => CLAIM_LEFT,
+            Which::Waiting(_) => CLAIM_WAITING,
+            Which::Left(_) => CLAIM_LEFT,
             Which::One(_) => CLAIM_ONE,
         };
-        let mut claim = query(claim)
+        let claim = query(claim)
             .bind(wanted.runner)
             .bind(length(wanted.lease))
             .bind(serde_json::Value::from(wanted.names).to_string());
-        if let Which::One(task) = wanted.which {
-            claim = claim.bind(task);
-        }
+        let claim = match wanted.which {
+            Which::Waiting(last) | Which::Left(last) => claim.bind(last as i32),
+            Which::One(task) => claim.bind(task),
+        };
         let row = self.fetch_changed(claim).await?;
         row.as_ref().map(claimed).transpose()
     }

@@ -184,7 +184,9 @@ macro_rules! overdue {
         concat!(
             "SELECT task_id FROM tasks WHERE deadline_at <= ",
             asked!($engine),
-            " AND state IN ('pending', 'running') ORDER BY deadline_at LIMIT $1"
+            " AND state IN ('pending', 'running') AND lease_owner IS NOT NULL AND lease_until > ",
+            asked!($engine),
+            " ORDER BY deadline_at LIMIT $1"
         )
     };
 }
