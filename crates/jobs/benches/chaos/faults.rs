@@ -9,8 +9,6 @@ use crate::work;
 
 #[derive(Debug, Clone, Copy)]
 pub enum Fault {
-    /// How much the rate wavers by itself.
-    Nothing,
     ServerRestarted,
     ConnectionsEnded,
     ConnectionsExhausted,
@@ -19,8 +17,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 6] = [
-        Self::Nothing,
+    pub const ALL: [Self; 5] = [
         Self::ServerRestarted,
         Self::ConnectionsEnded,
         Self::ConnectionsExhausted,
@@ -30,7 +27,6 @@ impl Fault {
 
     pub fn name(self) -> &'static str {
         match self {
-            Self::Nothing => "nothing",
             Self::ServerRestarted => "server restarted",
             Self::ConnectionsEnded => "every connection ended",
             Self::ConnectionsExhausted => "no connection left",
@@ -42,7 +38,6 @@ impl Fault {
     /// Lasts so long where it lasts at all.
     pub async fn strike(self, url: &str, runners: &mut [Child], lasting: Duration) {
         match self {
-            Self::Nothing => {}
             Self::ServerRestarted => crash_server(url).await,
             Self::ConnectionsEnded => end_connections(url).await,
             Self::ConnectionsExhausted => exhaust(url, lasting).await,

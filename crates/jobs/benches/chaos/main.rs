@@ -2,13 +2,15 @@
 //! databases and end other connections, and whose processes this one may kill. Nobody else should
 //! use it meanwhile.
 //!
-//! Two processes run jobs of steps and effects without a pause. Before and after each disturbance the
-//! jobs that end within a window are counted; every job that was open when it struck has to be done
-//! in the end, and every effect to have happened once. Lines that begin with `|` are the figures. It
-//! ends within its limit, and fails when anything is lost or done twice.
+//! Two processes run jobs of steps and effects without a pause. The jobs that end within a window are
+//! counted, in several that nothing disturbs and in one after each disturbance (in more, when that one
+//! is below the budget: rates waver); every job that was open
+//! when it struck has to be done in the end, and every effect to have happened once. Lines that begin
+//! with `|` are the figures. It ends within its limit, and fails when anything is lost or done twice,
+//! or a budget is missed.
 //!
 //! `CHAOS_SHORT=1` shortens windows and waits: it shows that all of it works, and its figures are no
-//! figures. `CHAOS_STARTS=1` disturbs nothing and measures the start of jobs alone.
+//! figures, which miss no budget. `CHAOS_STARTS=1` disturbs nothing and measures the start of jobs alone.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -42,8 +44,13 @@ use work::{EFFECTS, Probe, RUNNER, Work, engine, pool, storage};
 type Began = UnboundedReceiver<Instant>;
 
 const RUNNERS: usize = 2;
-/// Share of the undisturbed throughput that has to be back.
-const BUDGET: f64 = 98.0;
+/// Share of the mean of undisturbed windows, in hundredths, that has to be back.
+const SHARE: f64 = 98.0;
+/// The start of 99 of 100 jobs beside an old snapshot.
+const START: Duration = Duration::from_millis(10);
+/// Undisturbed windows before the first disturbance; one more is before each other. Windows after one
+/// at most.
+const CALM: usize = 3;
 const PROBES: Duration = Duration::from_millis(50);
 
 /// How long everything takes.
@@ -58,6 +65,8 @@ struct Times {
     /// For the jobs that were open when a disturbance struck, and for all at the end.
     rest: Duration,
     limit: Duration,
+    /// Whether figures are figures.
+    whole: bool,
 }
 
 impl Times {
@@ -72,6 +81,7 @@ impl Times {
                 snapshot: seconds(10),
                 rest: seconds(60),
                 limit: seconds(8 * 60),
+                whole: false,
             };
         }
         Self {
@@ -82,7 +92,8 @@ impl Times {
             recovery: seconds(15),
             snapshot: seconds(60),
             rest: seconds(120),
-            limit: seconds(20 * 60),
+            limit: seconds(30 * 60),
+            whole: true,
         }
     }
 }
@@ -137,6 +148,29 @@ async fn lost(pool: &PgPool, jobs: &[Uuid], rest: Duration) -> i64 {
     }
 }
 
+/// Jobs per second.
+#[derive(Default)]
+struct Windows(Vec<f64>);
+
+impl Windows {
+    /// 0 before the first.
+    fn mean(&self) -> f64 {
+        let windows = u32::try_from(self.0.len().max(1)).unwrap();
+        self.0.iter().sum::<f64>() / f64::from(windows)
+    }
+
+    /// How far the windows are from their mean at most, in hundredths: no share means more.
+    fn noise(&self) -> f64 {
+        let mean = self.mean();
+        let off = self.0.iter().map(|window| (window - mean).abs() / mean);
+        off.fold(0.0, f64::max) * 100.0
+    }
+}
+
+/// What was not as good as it has to be.
+#[derive(Default)]
+struct Missed(Vec<String>);
+
 /// One row of the table; whether nothing was lost or done twice.
 async fn disturb(
     fault: Fault,
@@ -144,16 +178,27 @@ async fn disturb(
     pool: &PgPool,
     runners: &mut [Child],
     times: &Times,
+    (calm, missed): (&Windows, &mut Missed),
 ) -> bool {
-    let before = throughput(pool, times.window).await;
+    let before = calm.mean();
     let (open, doubled) = (open_jobs(pool).await, twice(pool).await);
     fault.strike(url, runners, times.lasting).await;
     tokio::time::sleep(times.recovery).await;
-    let after = throughput(pool, times.window).await;
+    let mut recovered = Windows::default();
+    while recovered.0.len() < CALM && recovered.mean() < before * SHARE / 100.0 {
+        recovered.0.push(throughput(pool, times.window).await);
+    }
+    let after = recovered.mean();
     let lost = lost(pool, &open, times.rest).await;
     let doubled = twice(pool).await - doubled;
     let share = after / before * 100.0;
-    let verdict = if share < BUDGET { " (below)" } else { "" };
+    let verdict = if share < SHARE { " (below)" } else { "" };
+    if share < SHARE {
+        let name = fault.name();
+        missed
+            .0
+            .push(format!("{share:.1} % after {name}, not {SHARE} %"));
+    }
     println!(
         "| {} | {before:.0} | {after:.0} | {share:.1} %{verdict} | {lost} of {} | {doubled} |",
         fault.name(),
@@ -226,8 +271,11 @@ async fn start_latency(url: &str, probing: &Engine, began: &mut Began, time: Dur
     waits
 }
 
-fn print_latency(name: &str, waits: Waits) {
+/// The start of 99 of 100 jobs.
+fn print_latency(name: &str, waits: Waits) -> Duration {
     let [waiting, left] = waits.looks;
+    let mut started = waits.starts.clone();
+    started.sort_unstable();
     for (what, mut waits) in [
         ("start", waits.starts),
         ("two commits", waits.commits),
@@ -244,10 +292,11 @@ fn print_latency(name: &str, waits: Waits) {
             at(100)
         );
     }
+    started[(started.len() - 1) * 99 / 100]
 }
 
 /// Without and beside a snapshot that grows old.
-async fn start_latencies(url: &str, time: Duration) {
+async fn start_latencies(url: &str, time: Duration, missed: &mut Missed) {
     let (told, mut began) = unbounded_channel();
     let probing = engine(url, Probe(told)).await;
     let running = probing.start(CancellationToken::new());
@@ -258,7 +307,13 @@ async fn start_latencies(url: &str, time: Duration) {
     let old = old_snapshot(url).await;
     let waits = start_latency(url, &probing, &mut began, time).await;
     let age = time.as_secs();
-    print_latency(&format!("beside one that grows {age} s old"), waits);
+    let start = print_latency(&format!("beside one that grows {age} s old"), waits);
+    if start > START {
+        let ms = start.as_secs_f64() * 1000.0;
+        missed
+            .0
+            .push(format!("p99 of starts {ms:.1} ms, not {START:?}"));
+    }
     old.close().await.unwrap();
     running.abort();
 }
@@ -275,7 +330,7 @@ async fn prepare(url: &str) -> PgPool {
     watch
 }
 
-/// Whether nothing was lost or done twice.
+/// Whether nothing was lost or done twice, and no budget missed.
 async fn chaos(url: &str, times: &Times) -> bool {
     let watch = prepare(url).await;
     let ordering = engine(url, Work(watch.clone())).await;
@@ -285,16 +340,27 @@ async fn chaos(url: &str, times: &Times) -> bool {
 
     println!("| Disturbance | jobs/s before | jobs/s after | share | lost | effects twice |");
     println!("|---|---|---|---|---|---|");
-    let mut whole = true;
+    let (mut whole, mut calm, mut missed) = (true, Windows::default(), Missed::default());
     let starts_alone = std::env::var_os("CHAOS_STARTS").is_some();
     for fault in Fault::ALL.into_iter().filter(|_| !starts_alone) {
-        whole &= disturb(fault, url, &watch, &mut runners, times).await;
+        let windows = if calm.0.is_empty() { CALM } else { 1 };
+        for _ in 0..windows {
+            calm.0.push(throughput(&watch, times.window).await);
+        }
+        let figures = (&calm, &mut missed);
+        whole &= disturb(fault, url, &watch, &mut runners, times, figures).await;
+    }
+    if !calm.0.is_empty() {
+        let (windows, noise) = (calm.0.len(), calm.noise());
+        println!("\n| Undisturbed windows | jobs/s, mean | farthest from it |");
+        println!("|---|---|---|");
+        println!("| {windows} | {:.0} | {noise:.1} % |", calm.mean());
     }
 
     orders.be_steady();
     let open = open_jobs(&watch).await;
     whole &= lost(&watch, &open, times.rest).await == 0;
-    start_latencies(url, times.snapshot).await;
+    start_latencies(url, times.snapshot, &mut missed).await;
 
     let ordered = i64::try_from(orders.stop().await).unwrap();
     let open = open_jobs(&watch).await;
@@ -315,7 +381,14 @@ async fn chaos(url: &str, times: &Times) -> bool {
         runner.kill().await.unwrap();
     }
     watch.close().await;
-    whole && ordered == done && missing == 0 && doubled == 0
+    let is_whole = whole && ordered == done && missing == 0 && doubled == 0;
+    if !is_whole {
+        eprintln!("something was lost or done twice");
+    }
+    for budget in &missed.0 {
+        eprintln!("missed: {budget}");
+    }
+    is_whole && (missed.0.is_empty() || !times.whole)
 }
 
 /// In a database of its own, which is removed whatever happens, within the limit.
@@ -339,10 +412,7 @@ async fn within_limits(server: &str) -> ExitCode {
     sqlx::query(drop).execute(&mut admin).await.unwrap();
     match ended {
         Ok(Ok(true)) => ExitCode::SUCCESS,
-        Ok(Ok(false)) => {
-            eprintln!("something was lost or done twice");
-            ExitCode::FAILURE
-        }
+        Ok(Ok(false)) => ExitCode::FAILURE,
         Ok(Err(broken)) => {
             eprintln!("the bench cannot go on: {broken}");
             ExitCode::FAILURE
