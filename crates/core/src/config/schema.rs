@@ -627,7 +627,8 @@ fn jobs() -> Group {
         Key::new(
             "capacity",
             Count(|draft| &mut draft.config.jobs.capacity),
-            "Jobs that one job server runs at a time, at least 1.",
+            "How much one job server runs at a time, at least 1: a restore counts 8, another job 1.\n\
+             A part is kept for what is urgent, and restores get at most half.",
         ),
         Key::new(
             "keep_days",

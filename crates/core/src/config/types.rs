@@ -154,7 +154,7 @@ impl Default for Proxy {
 /// How the jobserver works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Jobs {
-    /// Jobs that one jobserver runs at a time.
+    /// Weight of the jobs that one jobserver runs at a time.
     pub capacity: u64,
     /// 0: for ever.
     pub keep_days: u64,
