@@ -10,9 +10,7 @@ use std::collections::BTreeSet;
 use http::Method;
 use splashtail_sandbox_world::Sandbox;
 use splashtail_sandbox_world::journal::Record;
-use splashtail_sandbox_world::world::{
-    AuditEntry, Guild, Id, Removed, Verdict, World, action,
-};
+use splashtail_sandbox_world::world::{AuditEntry, Guild, Id, Removed, Verdict, World, action};
 
 use super::act::Act;
 use super::cast::Stage;
