@@ -452,12 +452,12 @@ mod tests {
 
     #[test]
     fn lines_are_cut_in_characters_and_made_harmless() {
-        let text = line(&entry(1, &"ä".repeat(600), json!({})));
+        let text = line(Language::English, &entry(1, &"ä".repeat(600), json!({})));
         assert!(
             text.starts_with(&format!("`info` {}… | <t:", "ä".repeat(499))),
             "{text}"
         );
-        let text = line(&entry(
+        let text = line(Language::English, &entry(
             1,
             "channel **a**\n@everyone",
             json!({"name": "`<@1>`"}),
