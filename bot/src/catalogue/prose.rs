@@ -34,6 +34,7 @@ const UNREAD: &[&str] = &[
     "log",
     "may",
     "permission",
+    "permissions",
     "set",
     "set_policy",
     "text!",

@@ -44,8 +44,6 @@ async fn a_drill_of_each_kind_holds() {
             attacks.push(attack(who, &[], 10.0, 40));
         }
     }
-    let sticker = [ActKind::DeleteEmoji, ActKind::DeleteSticker];
-    attacks.push(attack(Who::One, &sticker, 5.0, 13));
     // What a verdict is worth: nobody protects this one.
     attacks.push(Attack {
         protected: false,
