@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -120,7 +121,8 @@ pub(super) struct Guest {
     id: u64,
     guests: Guests,
     leave: CancellationToken,
-    asked: CancellationToken,
+    /// Something came that has not been answered.
+    heard: Arc<AtomicBool>,
 }
 
 impl Guests {
@@ -161,7 +163,7 @@ impl Guests {
             id,
             guests: self.clone(),
             leave,
-            asked: CancellationToken::new(),
+            heard: Arc::default(),
         })
     }
 
@@ -258,18 +260,26 @@ impl Guest {
         self.leave.cancelled().await;
     }
 
-    /// Resolves with the first request.
-    pub(super) async fn has_asked(&self) {
-        self.asked.cancelled().await;
+    /// Notes that something came.
+    pub(super) fn hear(&self) {
+        self.heard.store(true, Ordering::Relaxed);
+    }
+
+    /// The moment since which it says nothing; `None` while a request comes or is answered.
+    pub(super) fn silent_since(&self) -> Option<u64> {
+        let state = self.guests.state();
+        let place = state.present.get(&self.id)?;
+        let is_silent = place.doing == Doing::Waiting && !self.heard.load(Ordering::Relaxed);
+        is_silent.then_some(place.since)
     }
 
     /// Marks a request from now until the end of its answer.
     pub(super) fn serve(&self) -> Serving {
-        self.asked.cancel();
         self.guests.set(self.id, Doing::Asking);
         Serving {
             id: self.id,
             guests: self.guests.clone(),
+            heard: self.heard.clone(),
         }
     }
 }
@@ -285,6 +295,7 @@ impl Drop for Guest {
 pub(super) struct Serving {
     id: u64,
     guests: Guests,
+    heard: Arc<AtomicBool>,
 }
 
 impl Serving {
@@ -300,6 +311,7 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
+        self.heard.store(false, Ordering::Relaxed);
         self.guests.set(self.id, Doing::Waiting);
     }
 }

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
-use http::header::CONNECTION;
+use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use splashtail_core::patience::Patience;
 use tokio::net::TcpStream;
+use tokio_util::io::InspectReader;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -34,8 +35,8 @@ pub struct ServeOptions {
     pub write_stall: Duration,
     pub write_least: usize,
     pub capacity: Capacity,
-    /// Time that a connection gets for one more request after the shutdown began: one may be on its way.
-    /// Its answer says that it is the last.
+    /// Time that an idle connection has for one more request after the shutdown began: it may be on
+    /// its way. Its answer says that it is the last. Longer than busy clients pause.
     pub last_request: Duration,
     /// Time that running requests get after the shutdown began.
     pub drain: Duration,
@@ -49,14 +50,12 @@ impl Default for ServeOptions {
             // 2 KiB/s.
             write_least: 120 << 10,
             capacity: Capacity::default(),
-            last_request: Duration::from_millis(100),
+            last_request: Duration::from_millis(500),
             drain: Duration::from_secs(3),
         }
     }
 }
 
-/// Time that a connection without any request yet gets for one after the shutdown began.
-const FIRST_REQUEST: Duration = Duration::from_millis(500);
 /// Pause after a failed accept, as when descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -164,7 +163,8 @@ async fn converse(
             let answer = router.oneshot(request).await;
             answer
                 .map(|mut answer| {
-                    if ending.is_cancelled() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    let is_last = ending.is_cancelled() || is_endless(&answer);
+                    if is_last && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
                         let close = HeaderValue::from_static("close");
                         answer.headers_mut().insert(CONNECTION, close);
                     }
@@ -177,38 +177,58 @@ async fn converse(
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout);
+    let stream = Patience::new(stream, options.write_stall, options.write_least);
+    let hearing = guest.clone();
+    let hear = move |bytes: &[u8]| {
+        if !bytes.is_empty() {
+            hearing.hear();
+        }
+    };
     let connection = builder
         .serve_connection(
-            TokioIo::new(Patience::new(
-                stream,
-                options.write_stall,
-                options.write_least,
-            )),
+            TokioIo::new(InspectReader::new(stream, hear)),
             TowerToHyperService::new(service),
         )
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
-    let leave = async {
-        shutdown.cancelled().await;
-        // Who came, or was answered, a moment ago is about to ask, and would ask in vain.
-        let first = tokio::time::timeout(FIRST_REQUEST, guest.has_asked());
-        let _ = tokio::join!(first, tokio::time::sleep(options.last_request));
-    };
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = leave => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let ended = async {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => {}
+            ended = connection.as_mut() => return ended,
         }
-    };
+        // It is closed when it said nothing for all that time. What came is answered before that.
+        loop {
+            let before = guest.silent_since();
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => return ended,
+                () = tokio::time::sleep(options.last_request) => {}
+            }
+            if before.is_some() && guest.silent_since() == before {
+                break;
+            }
+        }
+        connection.as_mut().graceful_shutdown();
+        connection.await
+    }
+    .await;
     if let Err(error) = ended {
         debug!(%error, "a connection ended early");
     }
 }
 
+/// A stream of events ends when the server goes, as do all others: connections that were kept after
+/// that would be closed together, with requests on their way.
+fn is_endless<B>(answer: &http::Response<B>) -> bool {
+    let kind = answer.headers().get(CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
 #[cfg(test)]
 mod tests {
     use axum::routing::get;
+    use futures_util::StreamExt as _;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::Notify;
 
@@ -288,40 +308,131 @@ mod tests {
         assert_eq!(stuck.read_to_end(&mut rest).await.unwrap_or(0), 0);
     }
 
-    /// A request that was on its way on an idle connection used to be lost.
-    #[tokio::test]
-    async fn an_idle_connection_has_one_more_request_answered() {
-        let options = ServeOptions {
+    const HELLO: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    /// A connection that had an answer and waits for its next request.
+    async fn idle(address: SocketAddr) -> TcpStream {
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        idle.write_all(HELLO).await.unwrap();
+        read_until(&mut idle, b"hello").await;
+        idle
+    }
+
+    async fn read_until(stream: &mut TcpStream, end: &[u8]) -> String {
+        let mut all = Vec::new();
+        while !all.ends_with(end) {
+            assert_ne!(stream.read_buf(&mut all).await.unwrap(), 0);
+        }
+        String::from_utf8(all).unwrap()
+    }
+
+    fn patient() -> ServeOptions {
+        ServeOptions {
             last_request: Duration::from_secs(60),
             drain: Duration::from_secs(60),
             ..ServeOptions::default()
-        };
-        let (address, shutdown) = start(options).await;
-        let mut idle = TcpStream::connect(address).await.unwrap();
-        let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-        idle.write_all(request).await.unwrap();
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"hello") {
-            assert_ne!(idle.read_buf(&mut answer).await.unwrap(), 0);
         }
+    }
+
+    /// A request that was on its way on an idle connection used to be lost.
+    #[tokio::test]
+    async fn an_idle_connection_has_one_more_request_answered() {
+        let (address, shutdown) = start(patient()).await;
+        let mut idle = idle(address).await;
         shutdown.cancel();
         // It has left when nobody can come any more.
         while TcpStream::connect(address).await.is_ok() {}
-        idle.write_all(request).await.unwrap();
+        idle.write_all(HELLO).await.unwrap();
         let last = rest(idle).await;
         assert!(last.contains("connection: close"), "{last}");
         assert!(last.ends_with("hello"), "{last}");
+    }
+
+    /// Without a next request a connection is closed after a while; one whose next request is coming
+    /// used to be closed with it.
+    #[tokio::test]
+    async fn a_request_that_has_begun_when_idle_connections_are_closed_is_answered() {
+        let (address, shutdown) = start(ServeOptions {
+            drain: Duration::from_secs(60),
+            ..ServeOptions::default()
+        })
+        .await;
+        let mut asking = idle(address).await;
+        let silent = idle(address).await;
+        let (begin, end) = HELLO.split_at(5);
+        asking.write_all(begin).await.unwrap();
+        shutdown.cancel();
+        assert_eq!(rest(silent).await, "");
+        asking.write_all(end).await.unwrap();
+        let last = rest(asking).await;
+        assert!(last.contains("connection: close"), "{last}");
+        assert!(last.ends_with("hello"), "{last}");
+    }
+
+    /// An answer that is being sent when a server goes has not said that it is the last.
+    #[tokio::test]
+    async fn a_connection_has_one_more_request_answered_after_a_long_answer() {
+        let (shutdown, answer) = ends_with_the_server("text/plain");
+        let address = start_with(answer, shutdown.clone(), patient());
+        let mut asking = TcpStream::connect(address).await.unwrap();
+        asking.write_all(HELLO).await.unwrap();
+        let head = read_until(&mut asking, b"begin\r\n").await;
+        assert!(!head.contains("connection: close"), "{head}");
+        shutdown.cancel();
+        read_until(&mut asking, b"end\r\n0\r\n\r\n").await;
+        asking.write_all(HELLO).await.unwrap();
+        let last = rest(asking).await;
+        assert!(last.contains("connection: close"), "{last}");
+        assert!(last.ends_with("end\r\n0\r\n\r\n"), "{last}");
+    }
+
+    /// The connections of streams used to be kept for other requests, and to be closed all at once
+    /// when a server went.
+    #[tokio::test]
+    async fn a_stream_of_events_says_that_it_is_the_last_answer() {
+        let (shutdown, answer) = ends_with_the_server("text/event-stream");
+        let address = start_with(answer, shutdown.clone(), patient());
+        let mut following = TcpStream::connect(address).await.unwrap();
+        following.write_all(HELLO).await.unwrap();
+        let head = read_until(&mut following, b"begin\r\n").await;
+        assert!(head.contains("connection: close"), "{head}");
+        shutdown.cancel();
+        assert!(rest(following).await.ends_with("end\r\n0\r\n\r\n"));
+    }
+
+    fn ends_with_the_server(kind: &'static str) -> (CancellationToken, Router) {
+        let shutdown = CancellationToken::new();
+        let ending = shutdown.clone();
+        let answer = get(async move || {
+            let end = async move {
+                ending.cancelled().await;
+                Ok::<_, Infallible>("end")
+            };
+            let begin = futures_util::stream::iter([Ok("begin")]);
+            let body = begin.chain(futures_util::stream::once(end));
+            ([(CONTENT_TYPE, kind)], axum::body::Body::from_stream(body))
+        });
+        (shutdown, Router::new().route("/", answer))
     }
 
     async fn start(options: ServeOptions) -> (SocketAddr, CancellationToken) {
         let router = Router::new()
             .route("/", get(async || "hello"))
             .route("/large", get(async || vec![b'x'; 64 << 20]));
+        let shutdown = CancellationToken::new();
+        let address = start_with(router, shutdown.clone(), options);
+        (address, shutdown)
+    }
+
+    fn start_with(
+        router: Router,
+        shutdown: CancellationToken,
+        options: ServeOptions,
+    ) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let shutdown = CancellationToken::new();
-        tokio::spawn(serve_with(listener, router, shutdown.clone(), options));
-        (address, shutdown)
+        tokio::spawn(serve_with(listener, router, shutdown, options));
+        address
     }
 
     /// Reads until the server closes; what it does not close hangs here.
