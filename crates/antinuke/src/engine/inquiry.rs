@@ -16,7 +16,7 @@ use crate::moment::{MINUTE, Moment, SECOND};
 
 /// The log may lag behind the gateway: what it does not say counts only when it was read so long
 /// after the hit.
-const SETTLING: u64 = 8 * SECOND;
+pub(super) const SETTLING: u64 = 8 * SECOND;
 const ASKED_EACH: u64 = 5 * SECOND;
 /// A log that cannot be read for so long will not say anything.
 const GIVEN_UP: u64 = MINUTE;

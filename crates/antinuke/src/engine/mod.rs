@@ -8,6 +8,7 @@ mod colluders;
 mod command;
 mod contain;
 mod discount;
+mod gap;
 mod gateway;
 mod graveyard;
 mod incidents;
@@ -38,13 +39,13 @@ use splashtail_guild::{Id, Kind, Structure};
 
 use crate::act::Act;
 use crate::actor::{Actor, State};
-use crate::effect::{CallKey, Effect, Notice, Outcome, Poll, Timing};
+use crate::effect::{CallKey, Effect, Notice, Outcome, Timing};
 
 use crate::incident::Incident;
 use crate::input::Input;
 use crate::looks::Looks;
 use crate::members::{Members, Sight};
-use crate::moment::{Moment, SECOND};
+use crate::moment::Moment;
 use crate::panic::Panic;
 use crate::policy::{Mode, Policy};
 use crate::tag::TagKey;
@@ -157,6 +158,7 @@ pub struct Engine {
     unexplained: VecDeque<Moment>,
     /// What the log is asked of deeds without entries, by action.
     inquiries: BTreeMap<u16, Inquiry>,
+    rereading: Option<gap::Rereading>,
     /// When a panic over nobody ends, because entries came for the deeds.
     relief: Option<Moment>,
     poll_after: Moment,
@@ -210,6 +212,7 @@ impl Engine {
             timed_out: VecDeque::new(),
             unexplained: VecDeque::new(),
             inquiries: BTreeMap::new(),
+            rereading: None,
             relief: None,
             poll_after: Moment::default(),
             told: BTreeMap::new(),
@@ -335,16 +338,7 @@ impl Engine {
                     at,
                 });
             }
-            Input::Gap { lost } => {
-                let before = lost.minus(30 * SECOND).id();
-                let after = match self.highest {
-                    Id::MIN => before,
-                    highest => before.min(highest),
-                };
-                out.push(Effect::PollAudit(Poll::Missed { after }));
-                // Where the bot stood before stays known: it may have been moved meanwhile.
-                self.watch_rank(structure, now, &mut out);
-            }
+            Input::Gap { lost } => self.on_gap(lost, structure, now, &mut out),
             Input::Polled { poll, read } => {
                 self.on_polled(poll, read, structure, now, &mut out);
             }

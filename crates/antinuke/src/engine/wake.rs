@@ -29,6 +29,7 @@ impl Engine {
         });
         let panic = self.panic.iter().map(Panic::wakes);
         let inquiries = self.inquiry_wakes();
+        let rereading = self.rereading.map(|due| due.at);
         let rank = self.place.iter().filter_map(rank::Place::wakes);
         let reach = self.reach_at.iter().map(|(at, _)| *at);
         let leaves = self.leaves_at().map(|(at, _)| at);
@@ -39,6 +40,7 @@ impl Engine {
             .chain(states)
             .chain(panic)
             .chain(inquiries)
+            .chain(rereading)
             .chain(rank)
             .chain(reach)
             .chain(leaves)
@@ -55,6 +57,7 @@ impl Engine {
         self.step_states(structure, now, out);
         self.reach_later(structure, now, out);
         self.renew_panic(structure, now, out);
+        self.read_again(now, out);
         self.leave_when_told(structure, now, out);
         self.forget_bans_full(now);
         self.forget(now);

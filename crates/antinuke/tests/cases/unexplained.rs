@@ -400,6 +400,61 @@ fn case_34_after_a_gap_missed_acts_are_found_and_none_counts_twice() {
 }
 
 #[test]
+fn what_the_log_says_late_after_a_gap_is_read_and_nothing_older_again() {
+    let missed = |world: &World| -> Vec<Id> {
+        let polls = world.effects.iter().filter_map(|effect| match effect {
+            Effect::PollAudit(Poll::Missed { after }) => Some(*after),
+            _ => None,
+        });
+        polls.collect()
+    };
+    let mut world = World::new();
+    let lost = world.now;
+    world.wait(600 * SECOND);
+    let deeds: Vec<_> = (0..4).map(|n| world.entry(ADMIN, 12, channel(n))).collect();
+    let back = world.now;
+    world.give(Input::Gap { lost });
+    let first = missed(&world);
+    assert_eq!(first.len(), 1);
+    assert!(first[0] < lost.id());
+    // Not all of it is in the log yet, and no event of it will come.
+    for raw in &deeds[..3] {
+        world.give(Input::Entry { raw, polled: true });
+    }
+    let poll = Poll::Missed { after: first[0] };
+    world.give(Input::Polled { poll, read: true });
+    world.wait(7 * SECOND);
+    assert_eq!(missed(&world).len(), 1);
+    assert!(!world.is_contained(ADMIN));
+    world.wait(SECOND);
+    let again = missed(&world);
+    assert_eq!(again.len(), 2);
+    assert!(again[1] > lost.id() && again[1] < back.minus(8 * SECOND).id());
+    for raw in &deeds {
+        world.give(Input::Entry { raw, polled: true });
+    }
+    assert!(world.is_contained(ADMIN));
+    world.wait(600 * SECOND);
+    assert_eq!(missed(&world).len(), 2);
+}
+
+#[test]
+fn of_two_gaps_in_a_row_all_that_is_late_is_read_once() {
+    let mut world = World::new();
+    let lost = world.now;
+    world.wait(SECOND);
+    world.give(Input::Gap { lost });
+    world.wait(5 * SECOND);
+    let lost = world.now;
+    world.give(Input::Gap { lost });
+    assert_eq!(world.polls(), 2);
+    world.wait(7 * SECOND);
+    assert_eq!(world.polls(), 2);
+    world.wait(60 * SECOND);
+    assert_eq!(world.polls(), 3);
+}
+
+#[test]
 fn stale_entries_are_history_unless_they_were_asked_for() {
     let mut world = World::new();
     let old: Vec<_> = (0..3).map(|n| world.entry(MOD, 12, channel(n))).collect();
