@@ -8,9 +8,11 @@ use splashtail_sandbox::control::types::ActKind;
 
 use super::Who;
 
-/// Types of entry (Discord documentation, "Audit Log Events") that have one limit together, with what is
-/// normal within a minute and within a day, for moderators, administrators and bots.
-const ROWS: [(&str, &[u64], [u64; 3], [u64; 3]); 15] = [
+/// Its name, the types of entry (Discord documentation, "Audit Log Events") that have one limit together, and
+/// what is normal within a minute and within a day, for moderators, administrators and bots.
+type Row = (&'static str, &'static [u64], [u64; 3], [u64; 3]);
+
+const ROWS: [Row; 15] = [
     ("channels deleted", &[12], [2, 3, 3], [5, 12, 10]),
     ("roles deleted", &[32], [2, 3, 3], [5, 12, 10]),
     ("channels made", &[10], [5, 10, 10], [40, 150, 150]),
