@@ -208,7 +208,7 @@ async fn fill_pool(storage: &Storage) {
 }
 
 async fn kill_connections(storage: &Storage) {
-    let kill = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
+    let kill = "SELECT COUNT(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity \
         WHERE datname = current_database() AND pid <> pg_backend_pid()";
     storage.number(kill.to_owned()).await;
 }
