@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::json;
 use splashtail_sandbox_world::world::permissions::{ADMINISTRATOR, DEFAULT_EVERYONE};
-use splashtail_sandbox_world::world::{Application, Channel, Guild, Id, Role, User};
+use splashtail_sandbox_world::world::{Application, Channel, Guild, Id, Member, Role, User};
 
 use super::types::{App, EditApp, Granted, NewApp, NewGuild, NewUser};
 use super::{Answer, Body, Ctl, Failure, id};
@@ -183,14 +183,16 @@ pub(super) async fn create_guild(State(control): Ctl, Body(body): Body<NewGuild>
             guild_id,
             Role::new(guild_id, "@everyone", DEFAULT_EVERYONE, 0),
         );
-        world.guilds.insert(guild_id, guild);
         let joined = world.now().plus(-DAY_MS * i64::from(body.joined_days_ago));
-        let others = members.iter().filter(|m| **m != owner);
-        for user in std::iter::once(&owner).chain(others) {
-            world.add_member_as(guild_id, *user, |member| {
-                member.joined_at = joined;
-                member.last_active = joined;
-            });
+        let settle = |member: &mut Member| {
+            member.joined_at = joined;
+            member.last_active = joined;
+        };
+        // The owner is in from the start.
+        guild.members.values_mut().for_each(settle);
+        world.guilds.insert(guild_id, guild);
+        for user in &members {
+            world.add_member_as(guild_id, *user, settle);
         }
         let channel = world.next_id();
         world.add_channel(Channel::new(channel, 0, Some(guild_id), "general"));
