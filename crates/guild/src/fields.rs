@@ -278,6 +278,26 @@ pub(crate) fn shape(kind: Kind, name: &str) -> Option<Shape> {
     table(kind).iter().find(|f| f.name == name).map(|f| f.shape)
 }
 
+/// Whether a field of two forms of an object means the same in a server: lists without an order in any
+/// order, and references to what the server does not have none.
+#[must_use]
+pub fn means_same(
+    (kind, name): (Kind, &str),
+    forms: [&Value; 2],
+    server: &crate::Structure,
+) -> bool {
+    let follow = |kind, id| match server.get(kind, id) {
+        Some(_) => Leads::To(id),
+        None => Leads::Gone,
+    };
+    let canonical = |object: &Value| match shape(kind, name) {
+        Some(shape) => shape.canonical(object, name, &follow),
+        None => object[name].clone(),
+    };
+    let [left, right] = forms.map(canonical);
+    left == right
+}
+
 /// Where a reference leads, seen from the other state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leads {

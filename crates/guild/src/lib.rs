@@ -25,6 +25,7 @@ mod three_way;
 pub use compare::{Comparison, Difference, FieldChange, compare};
 pub use delta::{Change, Delta};
 pub use event::CONSUMED_EVENTS;
+pub use fields::means_same;
 pub use files::{digest_of, file_fields};
 pub use history::History;
 pub use id::{Id, InvalidId};

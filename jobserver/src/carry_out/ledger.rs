@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use splashtail_core::ids::TaskId;
-use splashtail_guild::{Id, Kind, Operation, Subject};
-use splashtail_storage::{Item, Storage, StorageError};
+use splashtail_guild::{Id, Kind, Mapping, Operation, Subject};
+use splashtail_storage::{Item, Outcome, Storage, StorageError};
 
 use super::guard::Objection;
 
@@ -61,6 +61,30 @@ impl Made {
     /// Code and text of why nothing was done.
     pub fn why_left(&self) -> Option<(&str, &str)> {
         self.how.strip_prefix("left:")?.split_once(':')
+    }
+}
+
+/// Something new stands for a subject.
+pub(super) fn made(mapping: &mut Mapping, kind: Kind, subject: Subject, id: Id) {
+    match subject {
+        Subject::Wanted(wanted) => mapping.insert(kind, wanted, id),
+        Subject::Live(old) => mapping.renew(kind, old, id),
+    }
+}
+
+/// Adds to the pairs of a plan what the job made so far.
+pub fn add_made(mapping: &mut Mapping, items: &[Item]) {
+    for item in items
+        .iter()
+        .filter(|item| item.outcome != Outcome::Intended)
+    {
+        let (before, after) = (Before::of(item), Made::of(item));
+        let id = after.and_then(|made| made.id);
+        if let (Some(before), Some(id)) = (before.filter(|before| before.creates), id)
+            && let Some(subject) = before.subject
+        {
+            made(mapping, before.kind, subject, id);
+        }
     }
 }
 

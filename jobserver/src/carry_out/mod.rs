@@ -35,7 +35,7 @@ use files::Loaded;
 pub use files::{Files, NoFiles};
 pub use guard::{Guard, Objection};
 pub use judge::{job_error, stops_everything};
-pub use ledger::{Before, Made, items};
+pub use ledger::{Before, Made, add_made, items};
 pub use naming::kind_of;
 use naming::{name_of, stage, verb};
 pub use reason::Reason;
@@ -410,10 +410,7 @@ impl Run<'_> {
             return;
         };
         self.owned.insert(id.get());
-        match subject {
-            Subject::Wanted(wanted) => self.mapping.insert(*kind, *wanted, id),
-            Subject::Live(old) => self.mapping.renew(*kind, *old, id),
-        }
+        ledger::made(&mut self.mapping, *kind, *subject, id);
     }
 
     async fn refused(

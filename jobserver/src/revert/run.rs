@@ -19,7 +19,7 @@ use super::since_plan::SincePlan;
 use crate::backup::error::BackupError;
 use crate::backup::source::Source;
 use crate::backup::work::Work;
-use crate::carry_out::{Carried, CarryOut, NoFiles, Reason, items};
+use crate::carry_out::{Carried, CarryOut, NoFiles, Reason, add_made, items};
 use crate::lines::say;
 use crate::named::Settings;
 use crate::restore::error::RestoreError;
@@ -215,6 +215,9 @@ impl<'a> Run<'a> {
     ) -> Result<(Vec<Effect>, Vec<NotRestored>), JobError> {
         let items = items(&self.job.storage, self.cx.id()).await;
         let items = items.map_err(EvidenceError::Storage)?;
+        // What was asked for as this died may have happened, with the ids of what was made before.
+        let mut mapping = plan.mapping.clone();
+        add_made(&mut mapping, &items);
         let done = items
             .into_iter()
             .filter(|item| item.outcome != Outcome::Intended);
@@ -223,7 +226,7 @@ impl<'a> Run<'a> {
         let states = (&planned.structure, &now.structure);
         Ok(since::still_meant(
             &plan.effects,
-            &plan.mapping,
+            &mapping,
             states,
             &settled,
         ))

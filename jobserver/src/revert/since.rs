@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use splashtail_guild::{Effect, Id, Kind, Mapping, Operation, Structure};
+use splashtail_guild::{Effect, Id, Kind, Mapping, Operation, Structure, means_same};
 
 use crate::carry_out::kind_of;
 use crate::restore::report::{NotRestored, word};
@@ -73,10 +73,10 @@ fn stale(
         ) => {
             let id = subject.resolved(*kind, mapping)?;
             let (before, present) = forms(*kind, id)?;
-            let changed = |field: &String| {
-                let (was, is) = (&before[field.as_str()], &present[field.as_str()]);
-                was != is && wanted.get(field) != Some(is)
-            };
+            let wanted = Value::Object(wanted);
+            // What is gone meanwhile, as this job deletes, is missed by nobody.
+            let is = |field: &str, form| means_same((*kind, field), [form, present], now);
+            let changed = |field: &String| !is(field, before) && !is(field, &wanted);
             let fields: Vec<String> = body.keys().filter(|f| changed(f)).cloned().collect();
             body.retain(|field, _| !fields.contains(field));
             let whole = body.is_empty();
@@ -126,10 +126,13 @@ fn overwritten((before, present): (&Value, &Value), whom: Id, wanted: Option<&Va
 
 #[cfg(test)]
 mod tests {
+    use chrono::{DateTime, TimeDelta};
     use serde_json::json;
     use splashtail_guild::Subject;
+    use splashtail_storage::{Item, Outcome};
 
     use super::*;
+    use crate::carry_out::{Before, add_made};
 
     fn server(name: &str, topic: &str) -> Structure {
         Structure::from_guild(&json!({"id": "1", "name": "G", "roles": [], "channels": [
@@ -182,5 +185,55 @@ mod tests {
         assert_eq!((meant.as_slice(), left.len()), (&effects[..], 0));
         let same = still_meant(&effects, &mapping, (&planned, &planned), &BTreeSet::new());
         assert_eq!(same.0, effects);
+    }
+
+    /// The call was made, and its end not noted: what it asked for has ids of what was made before.
+    #[test]
+    fn what_a_job_asked_for_as_it_died_is_its_own() {
+        let in_category = |parent: &str| {
+            Structure::from_guild(&json!({"id": "1", "name": "G", "roles": [], "channels": [
+                {"id": "7", "type": 4, "name": "Quay", "flags": 0},
+                {"id": "60", "type": 4, "name": "Talk", "flags": 0},
+                {"id": "5", "type": 0, "name": "general", "parent_id": parent, "flags": 0}]}))
+            .unwrap()
+        };
+        let body = json!({"parent_id": "6"});
+        let edit = Operation::Edit {
+            kind: Kind::Channel,
+            subject: Subject::Wanted(Id::new(5)),
+            body: body.as_object().unwrap().clone(),
+        };
+        let before = Before {
+            kind: Kind::Channel,
+            creates: true,
+            subject: Some(Subject::Wanted(Id::new(6))),
+            inverse: Vec::new(),
+        };
+        let made = Item {
+            seq: 1,
+            name: "6/create".to_owned(),
+            nonce: String::new(),
+            what: String::new(),
+            before: json!(before),
+            after: Some(json!({"id": "60", "how": "created"}).to_string()),
+            outcome: Outcome::Done,
+            code: None,
+            note: None,
+            intended_at: DateTime::UNIX_EPOCH,
+            intended_ago: TimeDelta::zero(),
+            settled_at: None,
+        };
+        let mut mapping = Mapping::default();
+        mapping.insert(Kind::Channel, Id::new(5), Id::new(5));
+        add_made(&mut mapping, &[made]);
+        let effects = [effect("5/edit", edit)];
+        let look = |now: &str| {
+            let states = (&in_category("9"), &in_category(now));
+            still_meant(&effects, &mapping, states, &BTreeSet::new())
+        };
+        assert_eq!(look("60"), (effects.to_vec(), Vec::new()));
+        assert_eq!(look("7").1[0].fields, ["parent_id"]);
+        // Its category was deleted by the job.
+        assert_eq!(look("0"), (effects.to_vec(), Vec::new()));
     }
 }
