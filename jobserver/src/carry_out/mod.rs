@@ -28,7 +28,7 @@ use splashtail_api_types::job_lines::Line;
 use splashtail_core::ids::GuildId;
 use splashtail_discord::Discord;
 use splashtail_discord::ensure::{Acting, Ensured, Nonce, Outcome, Viewer};
-use splashtail_guild::{Effect, Id, Kind, Mapping, Operation, Structure, Subject};
+use splashtail_guild::{Effect, Id, Kind, Mapping, Operation, Structure};
 use splashtail_jobs::{Intent, JobContext, JobError, Level};
 
 use files::Loaded;
