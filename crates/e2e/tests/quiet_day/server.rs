@@ -188,7 +188,7 @@ impl Server<'_> {
             | E::TakeRole
             | E::AddBot => self.about_people(who, errand).await,
             E::DeleteMessage | E::Purge | E::Pin | E::Ping => {
-                self.about_messages(who, errand).await
+                self.about_messages(who, errand).await;
             }
             _ => self.about_server(who, errand).await,
         }
