@@ -61,6 +61,11 @@ pub fn points(one: Party<'_>, other: Party<'_>, now: Moment) -> u32 {
         points += 1;
     }
     if let (Some(x), Some(y)) = (one.member, other.member)
+        && armed_together(x, y, now)
+    {
+        points += 1;
+    }
+    if let (Some(x), Some(y)) = (one.member, other.member)
         && let (Some(x_joined), Some(y_joined)) = (x.joined, y.joined)
         && x_joined.apart(y_joined) <= 10 * MINUTE
         && let (Some(x_power), Some(y_power)) = (x.empowered, y.empowered)
@@ -75,6 +80,13 @@ pub fn points(one: Party<'_>, other: Party<'_>, now: Moment) -> u32 {
         points += 1;
     }
     points
+}
+
+/// Within a day the same role gave both of them power, and nobody stands for either.
+fn armed_together(one: &Member, other: &Member, now: Moment) -> bool {
+    let lately = |at: Option<Moment>| at.is_some_and(|at| now.since(at) < DAY);
+    let alone = |member: &Member| lately(member.empowered) && !lately(member.vouched);
+    one.armed_by.is_some() && one.armed_by == other.armed_by && alone(one) && alone(other)
 }
 
 /// Three acts of one type by each within half a minute.

@@ -21,6 +21,10 @@ pub struct Member {
     pub joined: Option<Moment>,
     /// When they were first seen with a dangerous permission, if that was seen.
     pub empowered: Option<Moment>,
+    /// The role by which they got it.
+    pub armed_by: Option<Id>,
+    /// When somebody who is never part of an attack last gave them power.
+    pub vouched: Option<Moment>,
     pub gone: Option<Moment>,
     /// Permissions that were taken lately, and until when they still explain an act.
     pub before: (u64, Moment),
@@ -72,9 +76,13 @@ impl Members {
         let power = permissions(structure, user, &roles);
         let had = old.map(|m| permissions(structure, user, &m.roles));
         let gained = power & bits::POWER != 0 && had.is_none_or(|had| had & bits::POWER == 0);
-        let empowered = match gained && (live && old.is_some()) {
-            true => Some(now),
-            false => old.and_then(|m| m.empowered),
+        let (empowered, armed_by) = match gained && (live && old.is_some()) {
+            true => {
+                let mut armed = roles.iter().copied();
+                let armed = armed.find(|role| role_bits(structure, *role) & bits::POWER != 0);
+                (Some(now), armed)
+            }
+            false => old.map_or((None, None), |m| (m.empowered, m.armed_by)),
         };
         let joined = raw["joined_at"].as_str().and_then(rfc3339);
         let kept = old.map_or((0, Moment::default()), |m| m.before);
@@ -86,6 +94,8 @@ impl Members {
             bot: raw["user"]["bot"] == true || old.is_some_and(|m| m.bot),
             joined: joined.or(old.and_then(|m| m.joined)),
             empowered,
+            armed_by,
+            vouched: old.and_then(|m| m.vouched),
             gone: None,
             before,
             timed_out: raw["communication_disabled_until"].is_string(),
@@ -99,6 +109,13 @@ impl Members {
     pub fn empowered(&mut self, user: Id, at: Moment) {
         if let Some(member) = self.known.get_mut(&user) {
             member.empowered = Some(at);
+        }
+    }
+
+    /// Notes that somebody who is never part of an attack gave a member power.
+    pub fn vouched(&mut self, user: Id, at: Moment) {
+        if let Some(member) = self.known.get_mut(&user) {
+            member.vouched = Some(at);
         }
     }
 

@@ -49,8 +49,9 @@ impl Engine {
                 let armed = given.iter().any(|r| role_bits(structure, *r) & POWER != 0);
                 if armed {
                     self.members.empowered(target, now);
-                    if !by_owner && !self.is_spared(actor, structure) {
-                        self.actor(actor).note_favour(target, act.at(), JOINED);
+                    match by_owner || self.is_spared(actor, structure) {
+                        true => self.members.vouched(target, now),
+                        false => self.actor(actor).note_favour(target, act.at(), JOINED),
                     }
                 }
             }

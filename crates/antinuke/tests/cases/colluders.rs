@@ -56,6 +56,59 @@ fn case_19_five_under_one_role_are_stopped_by_one_call() {
     assert!(world.calls_of(Rung::TakeRoles).is_empty());
 }
 
+/// Three newcomers, all with one role, which nobody gave them, or the owner.
+fn three_armed(world: &mut World, by_owner: bool) -> Vec<Id> {
+    let role = Id::new(2300);
+    world.add_role(role, 4, bits::ADMINISTRATOR);
+    let people: Vec<Id> = (0..3).map(|n| user(20 + n)).collect();
+    for person in &people {
+        world.add_newcomer(*person);
+    }
+    for person in &people {
+        let mut raw = member(*person, &[role]);
+        raw["joined_at"] = rfc3339(world.now).into();
+        world.feed("GUILD_MEMBER_UPDATE", raw);
+        if by_owner {
+            let given = json!({"changes": [{"key": "$add", "new_value": [{"id": role, "name": "x"}]}]});
+            world.act_with(OWNER, 25, *person, given);
+        }
+    }
+    people
+}
+
+/// Each in a place of their own, and none of them beyond a limit: two channels, two others, two roles.
+fn share_the_work(world: &mut World, people: &[Id]) {
+    for n in 0..2 {
+        world.delete_channel(people[0], n);
+        world.delete_channel(people[1], 10 + n);
+        world.act(people[2], 32, Id::new(9000 + n));
+        world.wait(100);
+    }
+}
+
+#[test]
+fn whom_one_role_armed_and_nobody_stands_for_share_one_attack() {
+    let mut world = World::new();
+    let people = three_armed(&mut world, false);
+    share_the_work(&mut world, &people);
+    let incident = world.incident();
+    assert_eq!(incident.kind, IncidentKind::Colluders);
+    let suspects: Vec<Id> = incident.suspects.iter().map(|s| s.id).collect();
+    assert!(people.iter().all(|person| suspects.contains(person)));
+    assert_eq!(incident.acts_in_all, 6, "all of it can be put back");
+    assert!(people.iter().all(|person| world.is_contained(*person)));
+    assert_eq!(world.calls_of(Rung::DisarmRole).len(), 1);
+    assert!(world.calls_of(Rung::TakeRoles).is_empty());
+}
+
+#[test]
+fn friends_of_the_owner_who_tidy_up_together_are_left_alone() {
+    let mut world = World::new();
+    let people = three_armed(&mut world, true);
+    share_the_work(&mut world, &people);
+    world.no_incident();
+}
+
 #[test]
 fn case_20_five_with_roles_of_their_own_are_one_incident_and_a_panic() {
     let mut world = World::new();
