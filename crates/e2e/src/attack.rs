@@ -184,10 +184,18 @@ impl<'a> Rogue<'a> {
     /// # Errors
     /// The control API refuses.
     pub async fn punishments(&self) -> Result<Vec<(String, u16)>> {
-        let journal = self.platform.control.journal(0).await?;
-        let found = journal.iter().filter_map(|entry| against(entry, &self.id));
-        Ok(found.collect())
+        punishments(self.platform, &self.id).await
     }
+}
+
+/// Requests of the bot against somebody, by their method and what they were answered.
+///
+/// # Errors
+/// The control API refuses.
+pub async fn punishments(platform: &Platform, user: &str) -> Result<Vec<(String, u16)>> {
+    let journal = platform.control.journal(0).await?;
+    let found = journal.iter().filter_map(|entry| against(entry, user));
+    Ok(found.collect())
 }
 
 fn against(entry: &Entry, user: &str) -> Option<(String, u16)> {

@@ -80,6 +80,32 @@ fn matters(difference: &Difference) -> bool {
 pub fn differences(one: &Portrait, other: &Portrait, but_for: &[&str]) -> Vec<String> {
     let found = one.differences(other).into_iter().filter(matters);
     let told = found.map(|difference| difference.to_string());
-    told.filter(|text| !but_for.iter().any(|name| text.contains(name)))
+    told.filter(|text| !but_for.iter().any(|name| names(text, name)))
         .collect()
+}
+
+/// Whether a text names something, as a whole: `channel-12` is not `channel-1`.
+fn names(text: &str, name: &str) -> bool {
+    let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    let mut found = text.match_indices(name).filter(|_| !name.is_empty());
+    found.any(|(at, _)| {
+        let (before, behind) = (&text[..at], &text[at + name.len()..]);
+        !before.ends_with(goes_on) && !behind.starts_with(goes_on)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_whole() {
+        let text = r#"channel channel-12 name: "channel-12" -> "Role 1""#;
+        for name in ["channel-12", "channel channel-12", "Role 1", "Role"] {
+            assert!(names(text, name), "{name}");
+        }
+        for name in ["channel-1", "annel-12", "Role 12", ""] {
+            assert!(!names(text, name), "{name}");
+        }
+    }
 }

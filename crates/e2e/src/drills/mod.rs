@@ -4,14 +4,16 @@ mod mend;
 mod normal;
 mod verdict;
 
+use std::future::ready;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use serde_json::{Value, json};
 use splashtail_sandbox::control::types::{
     ActKind, ClockChange, DrillKind, DrillReport, DrillState, NewDrill, Pace,
 };
+use splashtail_sandbox::portrait::Portrait;
 
 pub use verdict::Verdict;
 
@@ -148,14 +150,17 @@ impl Times {
 }
 
 /// A server that waits for its attack.
-struct Yard {
+struct Scene {
+    attack: Attack,
     guild: String,
     /// Where alerts go.
     alerts: String,
+    /// What the server looks like, where that is judged by.
+    before: Option<Portrait>,
 }
 
-impl Yard {
-    async fn lay(platform: &Platform, ground: &Ground<'_>, protected: bool) -> Result<Self> {
+impl Scene {
+    async fn set(platform: &Platform, ground: &Ground<'_>, attack: Attack) -> Result<Self> {
         let guild = ground.server().await?;
         let list = mend::asked(platform, &format!("/guilds/{guild}/channels")).await?;
         let texts = list.as_array().into_iter().flatten();
@@ -164,13 +169,94 @@ impl Yard {
         let last = texts.max_by_key(|channel| channel["position"].as_i64());
         let alerts = last.and_then(|channel| channel["id"].as_str());
         let alerts = alerts.context("a server has a channel")?.to_owned();
-        if protected {
+        if attack.protected {
             let there = json!({"channel": alerts});
             let said = say(platform, &guild, OWNER, "protection alerts", there).await?;
             anyhow::ensure!(said.contains("Alerts go to"), "{said}");
             switch_on(platform, &guild).await?;
         }
-        Ok(Self { guild, alerts })
+        let before = match attack.judged {
+            true => Some(portrait(platform, &guild).await),
+            false => None,
+        };
+        Ok(Self {
+            attack,
+            guild,
+            alerts,
+            before,
+        })
+    }
+
+    /// The attack, to its end.
+    async fn play(&self, platform: &Platform) -> Result<DrillReport> {
+        let attack = &self.attack;
+        let slow = attack.who.is_slow();
+        let kind = match attack.who {
+            Who::Bot | Who::OwnToken => DrillKind::TokenLeak,
+            _ => DrillKind::Nuke,
+        };
+        let watch = if slow { SLOW_WATCH } else { WATCH };
+        let order = NewDrill {
+            size: Some(attack.size),
+            rate: Some(attack.rate),
+            actors: attack.who.actors(),
+            moderators: attack.who.are_moderators(),
+            own_token: attack.who == Who::OwnToken,
+            pace: slow.then_some(Pace::Slow),
+            acts: attack.acts.clone(),
+            watch_ms: Some(watch.as_millis().try_into()?),
+            ..NewDrill::new(kind, &self.guild)
+        };
+        if slow {
+            // Commands and their deadlines follow the clock: they are over.
+            hasten(platform, HASTE).await?;
+        }
+        let id = platform.control.start_drill(&order).await?.id;
+        let finished = async {
+            loop {
+                let report = platform.control.drill(id, 500).await?;
+                if report.state == DrillState::Finished {
+                    return anyhow::Ok(report);
+                }
+            }
+        };
+        let report = tokio::time::timeout(PATIENCE, finished).await;
+        if slow {
+            hasten(platform, 1.0).await?;
+        }
+        report.with_context(|| format!("{attack:?} does not end"))?
+    }
+
+    /// What became of it.
+    async fn judge(self, platform: &Platform, report: DrillReport) -> Result<Outcome> {
+        let guild = self.guild.as_str();
+        let mut times = None;
+        if self.attack.protected && report.succeeded > 0 {
+            times = written(platform, guild, &report).await;
+        }
+        let log = audit_log(platform, guild).await?;
+        let verdict = match &self.before {
+            Some(before) => {
+                let case = verdict::Case {
+                    platform,
+                    guild,
+                    alerts: &self.alerts,
+                    attack: &self.attack,
+                    report: &report,
+                    log: &log,
+                    before,
+                };
+                Some(case.judge().await?)
+            }
+            None => None,
+        };
+        Ok(Outcome {
+            attack: self.attack,
+            report,
+            times,
+            log,
+            verdict,
+        })
     }
 }
 
@@ -183,12 +269,27 @@ pub async fn run_beside(
     ground: &Ground<'_>,
     attacks: Vec<Attack>,
 ) -> Result<Vec<Outcome>> {
-    let laid = attacks
-        .iter()
-        .map(|attack| Yard::lay(platform, ground, attack.protected));
-    let yards = try_join_all(laid).await?;
-    let runs = attacks.into_iter().zip(yards);
-    try_join_all(runs.map(|(attack, yard)| run(platform, yard, attack))).await
+    run_disturbed(platform, ground, attacks, ready(Ok(()))).await
+}
+
+/// The same while something else goes on, which begins with the attacks and is over before it is judged
+/// what became of them.
+///
+/// # Errors
+/// The platform does not work, or the disturbance does not.
+pub async fn run_disturbed(
+    platform: &Platform,
+    ground: &Ground<'_>,
+    attacks: Vec<Attack>,
+    disturbance: impl Future<Output = Result<()>>,
+) -> Result<Vec<Outcome>> {
+    let attacks = attacks.into_iter();
+    let set = attacks.map(|attack| Scene::set(platform, ground, attack));
+    let scenes = try_join_all(set).await?;
+    let played = try_join_all(scenes.iter().map(|scene| scene.play(platform)));
+    let (reports, ()) = try_join(played, disturbance).await?;
+    let played = scenes.into_iter().zip(reports);
+    try_join_all(played.map(|(scene, report)| scene.judge(platform, report))).await
 }
 
 async fn hasten(platform: &Platform, rate: f64) -> Result<()> {
@@ -198,76 +299,6 @@ async fn hasten(platform: &Platform, rate: f64) -> Result<()> {
     };
     platform.control.clock(&change).await?;
     Ok(())
-}
-
-async fn run(platform: &Platform, yard: Yard, attack: Attack) -> Result<Outcome> {
-    let guild = yard.guild.as_str();
-    let before = match attack.judged {
-        true => Some(portrait(platform, guild).await),
-        false => None,
-    };
-    let slow = attack.who.is_slow();
-    let kind = match attack.who {
-        Who::Bot | Who::OwnToken => DrillKind::TokenLeak,
-        _ => DrillKind::Nuke,
-    };
-    let watch = if slow { SLOW_WATCH } else { WATCH };
-    let order = NewDrill {
-        size: Some(attack.size),
-        rate: Some(attack.rate),
-        actors: attack.who.actors(),
-        moderators: attack.who.are_moderators(),
-        own_token: attack.who == Who::OwnToken,
-        pace: slow.then_some(Pace::Slow),
-        acts: attack.acts.clone(),
-        watch_ms: Some(watch.as_millis().try_into()?),
-        ..NewDrill::new(kind, guild)
-    };
-    if slow {
-        // Commands and their deadlines follow the clock: they are over.
-        hasten(platform, HASTE).await?;
-    }
-    let id = platform.control.start_drill(&order).await?.id;
-    let finished = async {
-        loop {
-            let report = platform.control.drill(id, 500).await?;
-            if report.state == DrillState::Finished {
-                return anyhow::Ok(report);
-            }
-        }
-    };
-    let report = tokio::time::timeout(PATIENCE, finished).await;
-    if slow {
-        hasten(platform, 1.0).await?;
-    }
-    let report = report.with_context(|| format!("{attack:?} does not end"))??;
-    let mut times = None;
-    if attack.protected && report.succeeded > 0 {
-        times = written(platform, guild, &report).await;
-    }
-    let log = audit_log(platform, guild).await?;
-    let verdict = match before {
-        Some(before) => {
-            let case = verdict::Case {
-                platform,
-                guild,
-                alerts: &yard.alerts,
-                attack: &attack,
-                report: &report,
-                log: &log,
-                before: &before,
-            };
-            Some(case.judge().await?)
-        }
-        None => None,
-    };
-    Ok(Outcome {
-        attack,
-        report,
-        times,
-        log,
-        verdict,
-    })
 }
 
 /// All that the log of a server has, the newest first.

@@ -77,7 +77,7 @@ impl Case<'_> {
             let counted = counts(self.log, self.attack.who, &self.report.attackers.ids);
             let stopped = self.stopped(&counted, &mut faults).await?;
             if stopped {
-                let incidents = incidents(self.platform, self.guild).await?;
+                let incidents = self.settled().await?;
                 faults.extend(losses(&counted, self.attack, &incidents));
                 let meant = self.meant(&incidents);
                 // Jobs go by the host's clock, of which the sandbox's is hours ahead then.
@@ -126,6 +126,21 @@ impl Case<'_> {
             }
         }
         Ok(any)
+    }
+
+    /// The incidents, once they are on disk with the answers to all their calls.
+    async fn settled(&self) -> Result<Vec<Value>> {
+        let is_answered = |incident: &Value| {
+            let mut calls = incident["calls"].as_array().into_iter().flatten();
+            calls.all(|call| !call["outcome"].is_null())
+        };
+        let written = || async {
+            let all = incidents(self.platform, self.guild).await?;
+            Ok(!all.is_empty() && all.iter().all(is_answered))
+        };
+        // Of a call that was cut off nobody ever hears.
+        self.soon(written).await?;
+        incidents(self.platform, self.guild).await
     }
 
     /// An incident of this kind is there for the owner.
