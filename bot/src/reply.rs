@@ -15,7 +15,7 @@ use crate::discord_http::{code, describe, once_more, status};
 use crate::fit::{fit, fit_edit};
 
 /// A message is not worth a longer wait: who asked has gone on.
-const LONGEST: Duration = Duration::from_secs(30);
+pub const LONGEST: Duration = Duration::from_secs(30);
 
 /// Discord's error codes (Discord documentation, "JSON Error Codes").
 const UNKNOWN_CHANNEL: isize = 10003;

@@ -6,9 +6,12 @@ use std::time::Duration;
 use poise::serenity_prelude as serenity;
 use serenity::{
     CommandInteraction, CreateEmbed, CreateInteractionResponse, CreateInteractionResponseMessage,
-    CreateMessage, Message,
+    Message,
 };
+use serde_json::json;
 use splashtail_core::ids::UserId;
+use splashtail_core::telemetry::Chain;
+use splashtail_discord::Lane;
 use tracing::debug;
 
 use crate::app::App;
@@ -16,7 +19,9 @@ use crate::catalogue::Language;
 use crate::cluster::{ShardView, Totals};
 use crate::colours;
 use crate::discord_http::{describe, once_more};
+use crate::fit::fit;
 use crate::ids;
+use crate::reply::LONGEST;
 use crate::text;
 
 pub fn applies(app: &App, user: UserId) -> bool {
@@ -43,22 +48,25 @@ pub async fn answer_command(cx: &serenity::Context, app: &App, command: &Command
     }
 }
 
-pub async fn answer_message(cx: &serenity::Context, app: &App, message: &Message) {
+pub async fn answer_message(app: &App, message: &Message) {
     let guild = message.guild_id.map(ids::guild);
     let view = guild.and_then(|guild| app.state.guilds.get(guild));
     let language = view.map(|view| app.languages.of_view(&view));
+    let Some(connection) = app.state.connection() else {
+        return;
+    };
     let (text, embeds) = notice(app, language.unwrap_or_default()).await;
-    let sent = once_more(|| {
-        let reply = CreateMessage::new()
-            .content(text.clone())
-            .embeds(embeds.clone());
-        message.channel_id.send_message(&cx.http, reply)
-    });
+    let mut body = json!({ "content": text, "embeds": embeds });
+    fit(&mut body);
+    // One notice for one message, however often it has to be sent.
+    body["nonce"] = message.id.to_string().into();
+    body["enforce_nonce"] = true.into();
+    let path = format!("/channels/{}/messages", message.channel_id);
+    let post = connection.discord.post(path);
+    let post = post.lane(Lane::Interactive).longest_wait(LONGEST);
+    let sent = post.idempotent_within(LONGEST).json(&body).send_empty();
     if let Err(error) = sent.await {
-        debug!(
-            error = describe(&error),
-            "the maintenance notice was not sent"
-        );
+        debug!(error = %Chain(&error), "the maintenance notice was not sent");
     }
 }
 

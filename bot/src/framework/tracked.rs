@@ -1,7 +1,6 @@
 //! The framework as the client sees it: commands alone, with a count of what is running, and with an
 //! eye on Ready. Events of servers come from the [router](crate::events::Router).
 
-use std::sync::Arc;
 
 use poise::serenity_prelude as serenity;
 use serenity::{Client, FullEvent, Interaction};
@@ -80,7 +79,7 @@ impl serenity::Framework for Tracked {
                     && new_message.content.starts_with(super::PREFIX)
                     && maintenance::applies(&self.data, ids::user(new_message.author.id)) =>
             {
-                maintenance::answer_message(&cx, &Arc::clone(&self.data), new_message).await;
+                maintenance::answer_message(&self.data, new_message).await;
                 return;
             }
             _ => {}
