@@ -101,6 +101,81 @@ plan-change = { $kind }: { $count } ändern
 plan-delete = { $kind }: { $count } löschen
 plan-permissions = { $kind }: Rechte von { $count }
 plan-order = { $kind }: { $count } ordnen
+plan-head-make = { $count } anzulegen
+plan-head-change = { $count } zu ändern
+plan-head-delete = { $count } zu löschen
+plan-head-members = { $count } an Mitgliedern
+plan-head-ban = { $count } zu bannen
+plan-head-free = { $count ->
+    [one] { $count } Bann aufzuheben
+   *[other] { $count } Banns aufzuheben
+}
+plan-head-nothing = Es ist nichts zu tun
+plan-head-left = { $count ->
+    [one] { $count } bleibt, wie es ist
+   *[other] { $count } bleiben, wie sie sind
+}
+plan-head-time = { $line }; das dauert mindestens { $time }
+kind-guild = Einstellungen des Servers
+kind-role = Rollen
+kind-channel = Kanäle
+kind-thread = Threads
+kind-emoji = Emojis
+kind-sticker = Sticker
+kind-sound = Sounds
+kind-automod-rule = AutoMod-Regeln
+kind-scheduled-event = Events
+kind-widget = Widget des Servers
+kind-welcome-screen = Begrüßung
+kind-onboarding = Onboarding-Fragen
+kind-webhook = Webhooks
+kind-invite = Einladungen
+kind-member = Mitglieder
+kind-ban = Banns
+coverage-seen = { $count ->
+    [one] { $count } Kanal, mehr sieht der Bot nicht
+   *[other] Alle { $count } Kanäle, die der Bot sieht
+}
+coverage-part = { $count ->
+    [one] { $visible } von { $count } Kanal
+   *[other] { $visible } von { $count } Kanälen
+}
+coverage-hidden = { $count ->
+    [one] { $count } ist für den Bot verborgen
+   *[other] { $count } sind für den Bot verborgen
+}
+coverage-permission = { $count ->
+    [one] { $count } ist nicht lesbar
+   *[other] { $count } sind nicht lesbar
+}
+coverage-unknown-kind = { $count ->
+    [one] { $count } ist von unbekannter Art
+   *[other] { $count } sind von unbekannter Art
+}
+coverage-refused = { $count ->
+    [one] { $count } fehlt nach einem Fehler
+   *[other] { $count } fehlen nach Fehlern
+}
+coverage-threads = { $count ->
+    [one] { $count } hat mehr Threads, als gesichert wurden
+   *[other] { $count } haben mehr Threads, als gesichert wurden
+}
+coverage-private = { $count ->
+    [one] { $count } hat vielleicht private Threads, die der Bot nicht sieht
+   *[other] { $count } haben vielleicht private Threads, die der Bot nicht sieht
+}
+coverage-more = { $count ->
+    [one] { $count } weiterer hat Lücken
+   *[other] { $count } weitere haben Lücken
+}
+coverage-attachments = { $count ->
+    [one] { $count } Anhang wurde nicht gesichert
+   *[other] { $count } Anhänge wurden nicht gesichert
+}
+coverage-files = { $count ->
+    [one] { $count } Bild oder Sound wurde nicht gesichert
+   *[other] { $count } Bilder oder Sounds wurden nicht gesichert
+}
 
 schedule-title = Geplante Sicherungen
 schedule-stored = Der Zeitplan ist gespeichert.

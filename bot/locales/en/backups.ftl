@@ -101,6 +101,75 @@ plan-change = { $kind }: change { $count }
 plan-delete = { $kind }: delete { $count }
 plan-permissions = { $kind }: permissions of { $count }
 plan-order = { $kind }: order { $count }
+plan-head-make = { $count } to make
+plan-head-change = { $count } to change
+plan-head-delete = { $count } to delete
+plan-head-members = { $count } for members
+plan-head-ban = { $count } to ban
+plan-head-free = { $count ->
+    [one] { $count } ban to lift
+   *[other] { $count } bans to lift
+}
+plan-head-nothing = Nothing has to be done
+plan-head-left = { $count ->
+    [one] { $count } left as it is
+   *[other] { $count } left as they are
+}
+plan-head-time = { $line }; it takes { $time } at least
+kind-guild = server settings
+kind-role = role
+kind-channel = channel
+kind-thread = thread
+kind-emoji = emoji
+kind-sticker = sticker
+kind-sound = sound
+kind-automod-rule = AutoMod rule
+kind-scheduled-event = event
+kind-widget = widget
+kind-welcome-screen = welcome screen
+kind-onboarding = onboarding
+kind-webhook = webhook
+kind-invite = invite
+kind-member = member
+kind-ban = ban
+coverage-seen = { $count ->
+    [one] { $count } channel, all that the bot can see
+   *[other] All { $count } channels that the bot can see
+}
+coverage-part = { $count ->
+    [one] { $visible } of { $count } channel
+   *[other] { $visible } of { $count } channels
+}
+coverage-hidden = { $count ->
+    [one] { $count } is hidden from the bot
+   *[other] { $count } are hidden from the bot
+}
+coverage-permission = { $count } cannot be read
+coverage-unknown-kind = { $count ->
+    [one] { $count } is of an unknown kind
+   *[other] { $count } are of unknown kinds
+}
+coverage-refused = { $count ->
+    [one] { $count } was left out after an error
+   *[other] { $count } were left out after errors
+}
+coverage-threads = { $count ->
+    [one] { $count } has more threads than were saved
+   *[other] { $count } have more threads than were saved
+}
+coverage-private = { $count } may have private threads that the bot cannot see
+coverage-more = { $count ->
+    [one] { $count } more has gaps
+   *[other] { $count } more have gaps
+}
+coverage-attachments = { $count ->
+    [one] { $count } attachment was not saved
+   *[other] { $count } attachments were not saved
+}
+coverage-files = { $count ->
+    [one] { $count } picture or sound was not saved
+   *[other] { $count } pictures or sounds were not saved
+}
 
 schedule-title = Scheduled backups
 schedule-stored = It is stored.

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use poise::serenity_prelude as serenity;
+use serde_json::json;
 use serenity::{
     CommandInteraction, CreateEmbed, CreateInteractionResponse, CreateInteractionResponseMessage,
     Message,
 };
-use serde_json::json;
 use splashtail_core::ids::UserId;
 use splashtail_core::telemetry::Chain;
 use splashtail_discord::Lane;

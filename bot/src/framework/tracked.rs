@@ -1,7 +1,6 @@
 //! The framework as the client sees it: commands alone, with a count of what is running, and with an
 //! eye on Ready. Events of servers come from the [router](crate::events::Router).
 
-
 use poise::serenity_prelude as serenity;
 use serenity::{Client, FullEvent, Interaction};
 use splashtail_core::ids::ShardId;

@@ -125,7 +125,12 @@ async fn drills_hold_though_nothing_can_be_written_meanwhile() {
 }
 
 /// An answer to the bot, so many times.
-fn answer(method: &str, route: &str, (status, retry_after): (u16, Option<f64>), times: u32) -> Rule {
+fn answer(
+    method: &str,
+    route: &str,
+    (status, retry_after): (u16, Option<f64>),
+    times: u32,
+) -> Rule {
     let limited = retry_after.is_some();
     Rule {
         matches: Match {

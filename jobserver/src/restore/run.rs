@@ -334,8 +334,10 @@ impl<'a> Run<'a> {
 
     async fn tell_plan(&self, plan: &RestorePlan) -> Result<(), JobError> {
         let extra = json!({"plan_hash": plan.hash, "counts": plan.counts(),
-                           "refusals": plan.refusals,
-                           "botDisplayIgnore": ["plan_hash", "counts", "refusals"]});
+                           "refusals": plan.refusals, "left": plan.not_restored.len(),
+                           "atLeastSeconds": plan.at_least_seconds,
+                           "botDisplayIgnore": ["plan_hash", "counts", "refusals", "left",
+                                                "atLeastSeconds"]});
         self.cx.log(Level::Info, plan.headline(), extra).await;
         self.tell_not_restored(&plan.not_restored).await;
         Ok(())

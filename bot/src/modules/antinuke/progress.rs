@@ -7,6 +7,7 @@ use splashtail_storage::{Level, TaskLogEntry, TaskRow, TaskState};
 
 use crate::catalogue::{self, Language};
 use crate::markdown::{neutralise, shorten};
+use crate::modules::jobs::said;
 use crate::text;
 
 /// What the jobserver calls the output of a job that only shows its plan.
@@ -205,7 +206,7 @@ impl Progress {
 }
 
 fn stage(language: Language, state: TaskState, file: Option<&str>, log: &[TaskLogEntry]) -> Stage {
-    let say = |entry: &TaskLogEntry| cut(&catalogue::line(language, &entry.msg, &entry.extra));
+    let say = |entry: &TaskLogEntry| cut(&said(language, &entry.msg, &entry.extra));
     let told = |wanted: fn(&&TaskLogEntry) -> bool| log.iter().rev().find(wanted);
     // The very last word is that it ended, of every job.
     let end = || {
@@ -343,8 +344,9 @@ mod tests {
         let Stage::Shown { line: told, .. } = over(file, &shown) else {
             panic!("a plan is decided on");
         };
-        assert_eq!(told, "1 for members");
-        let nothing = json!({"plan_hash": "abc", "counts": {}, "asks": []});
+        assert_eq!(told, "1 ban to lift");
+        let nothing = json!({"plan_hash": "abc", "counts": {}, "asks": [],
+            "line": "nothing_to_put_back"});
         let empty = log(&[
             ("There is nothing to put back", nothing),
             ("Completed", json!({})),

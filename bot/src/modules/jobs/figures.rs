@@ -89,7 +89,7 @@ fn bar(language: Language, done: u64, of: u64, left: Option<u64>) -> String {
     }
 }
 
-fn span(language: Language, seconds: u64) -> Option<String> {
+pub(super) fn span(language: Language, seconds: u64) -> Option<String> {
     match seconds {
         0 => None,
         1..60 => Some(text!(language, "time-seconds", count = seconds)),

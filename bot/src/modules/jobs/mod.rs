@@ -9,6 +9,7 @@ mod follow;
 mod logs;
 mod presses;
 mod status;
+mod told;
 
 use std::sync::{Arc, OnceLock};
 
@@ -30,6 +31,7 @@ use self::follow::{Ending, StoredTask};
 pub(super) use self::logs::{log_button, presses};
 use self::status::head;
 pub(super) use self::status::{download_link, icon, words};
+pub(super) use self::told::{kind, said};
 use super::Foundation;
 use super::guarded::People;
 use crate::app::{self, Context};

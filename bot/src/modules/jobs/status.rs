@@ -11,7 +11,8 @@ use splashtail_storage::{Advance, Level, TaskLogEntry, TaskState};
 
 use super::figures::{self, Progress, Saved};
 use super::logs::log_button;
-use crate::catalogue::{self, Language};
+use super::told::{COVERAGE, coverage, said};
+use crate::catalogue::Language;
 use crate::colours;
 use crate::markdown::{DESCRIPTION, length, neutralise, shorten};
 use crate::text;
@@ -24,8 +25,6 @@ const MAX_LINES: usize = 2500;
 const MAX_ENTRIES: usize = 200;
 /// Extra keys that are not for Discord.
 const IGNORE: &str = "botDisplayIgnore";
-/// Extra value of the entry that sums up what a backup holds.
-const COVERAGE: &str = "coverage";
 /// Extra values of the entry that ends a restore: how it is undone, and that it takes a password.
 const UNDO: &str = "undo";
 const UNDO_PASSWORD: &str = "undoTakesPassword";
@@ -46,8 +45,8 @@ pub struct Picture {
     pub state: TaskState,
     /// Of the output.
     pub filename: Option<String>,
-    /// How much of the server the backup holds, when something is missing.
-    coverage: Option<String>,
+    /// What tells how much of the server the backup holds, when something is missing.
+    coverage: Option<TaskLogEntry>,
     /// How far it is, as its runner tells.
     pub advance: Option<Advance>,
     /// The same out of its log, where the runner does not.
@@ -77,9 +76,9 @@ impl Picture {
 
     /// Adds an entry of the log and forgets those that can no longer be seen.
     pub fn push(&mut self, entry: TaskLogEntry) {
-        if let Some(headline) = entry.extra.get(COVERAGE).map(|told| &told["headline"]) {
+        if entry.extra.contains_key(COVERAGE) {
             let incomplete = entry.level == Level::Warn;
-            self.coverage = headline.as_str().filter(|_| incomplete).map(str::to_owned);
+            self.coverage = incomplete.then(|| entry.clone());
         } else {
             self.warnings += usize::from(entry.level == Level::Warn);
         }
@@ -139,7 +138,8 @@ impl Picture {
             let saved = text!(language, "task-saved", counts = counts);
             let _ = write!(text, "\n{saved}\n");
         }
-        if let Some(coverage) = &self.coverage {
+        if let Some(entry) = &self.coverage {
+            let coverage = coverage(language, &entry.extra).unwrap_or_else(|| entry.msg.clone());
             let coverage = neutralise(&shorten(coverage, MAX_COVERAGE));
             let _ = writeln!(text, ":warning: {coverage}");
         }
@@ -176,7 +176,7 @@ impl Picture {
             _ => told.find(|entry| !entry.extra.contains_key(COVERAGE))?,
         };
         let cause = newest.extra.get("error").and_then(Value::as_str);
-        let said = catalogue::line(language, &newest.msg, &newest.extra);
+        let said = said(language, &newest.msg, &newest.extra);
         Some(match cause.filter(|_| newest.level == Level::Error) {
             Some(cause) => format!("{said}: {cause}"),
             None => said,
@@ -250,7 +250,7 @@ pub fn download_link(api: &str, task: TaskId) -> String {
 }
 
 fn line(language: Language, entry: &TaskLogEntry) -> String {
-    let mut text = catalogue::line(language, &entry.msg, &entry.extra);
+    let mut text = said(language, &entry.msg, &entry.extra);
     let extras = extras(&entry.extra);
     if !extras.is_empty() {
         text.push(' ');
@@ -410,7 +410,8 @@ mod tests {
             ..entry(
                 1,
                 &format!("{headline}; grant it"),
-                json!({"coverage": {"headline": headline}, "botDisplayIgnore": ["coverage"]}),
+                json!({"coverage": {"headline": headline, "visible": 42, "hiddenCount": 5},
+                    "botDisplayIgnore": ["coverage"]}),
             )
         };
         let headline = "42 of 47 channels; 5 are hidden from the bot";
@@ -423,6 +424,8 @@ mod tests {
         let text = picture.description(Language::English, None, None);
         let both = format!(":warning: {headline}\n:warning: 1 warning, see Details");
         assert!(text.contains(&both), "{text}");
+        let german = picture.description(Language::German, None, None);
+        assert!(german.contains("42 von 47 Kanälen"), "{german}");
         picture.push(told(Level::Info, "All 47 channels"));
         assert!(
             !picture

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_storage::StorageError;
 
@@ -32,8 +32,8 @@ const REFUSALS: usize = 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plan {
     pub hash: String,
-    /// All of it, as the jobserver says it.
-    pub summary: String,
+    /// What tells it, in English and in numbers.
+    told: (String, Map<String, Value>),
     /// How much of which kind: kind, what is done with it, count.
     pub counts: Vec<(String, String, String)>,
     /// Why it cannot be done at all.
@@ -42,20 +42,21 @@ pub(super) struct Plan {
 
 impl Plan {
     /// From the entry of the log that tells it.
-    fn read(message: &str, extra: &Value) -> Option<Self> {
-        let hash = extra["plan_hash"].as_str()?.to_owned();
+    fn read(message: &str, extra: &Map<String, Value>) -> Option<Self> {
+        let hash = extra.get("plan_hash")?.as_str()?.to_owned();
         let mut counts = Vec::new();
-        for (kind, of_kind) in extra["counts"].as_object().into_iter().flatten() {
-            let kind = kind.replace('_', " ");
+        let all = extra.get("counts").and_then(Value::as_object);
+        for (kind, of_kind) in all.into_iter().flatten() {
             for (verb, count) in of_kind.as_object().into_iter().flatten() {
                 counts.push((kind.clone(), verb.clone(), count.to_string()));
             }
         }
-        let refusals = extra["refusals"].as_array().into_iter().flatten();
+        let refusals = extra.get("refusals").and_then(Value::as_array);
+        let refusals = refusals.into_iter().flatten();
         let refusals = refusals.filter_map(Value::as_str).take(REFUSALS);
         Some(Self {
             hash,
-            summary: message.to_owned(),
+            told: (message.to_owned(), extra.clone()),
             counts,
             refusals: refusals.map(str::to_owned).collect(),
         })
@@ -66,7 +67,7 @@ impl Plan {
     /// Line by line.
     fn lines(&self, language: Language) -> Vec<String> {
         let counts = self.counts.iter().map(|(kind, verb, count)| {
-            let (kind, count) = (kind.as_str(), count.as_str());
+            let (kind, count) = (jobs::kind(language, kind), count.as_str());
             match verb.as_str() {
                 "create" => text!(language, "plan-make", kind = kind, count = count),
                 "edit" => text!(language, "plan-change", kind = kind, count = count),
@@ -75,7 +76,8 @@ impl Plan {
                 _ => text!(language, "plan-order", kind = kind, count = count),
             }
         });
-        std::iter::once(self.summary.clone())
+        let (message, extra) = &self.told;
+        std::iter::once(jobs::said(language, message, extra))
             .chain(counts)
             .collect()
     }
@@ -85,11 +87,8 @@ impl Backups {
     /// The plan that a look has told; `None` when it told none.
     async fn plan_of(&self, task: TaskId) -> Result<Option<Plan>, StorageError> {
         let entries = self.storage.tasks().log(task, 0, LOOKED_AT).await?;
-        let mut plans = entries.iter().filter_map(|entry| {
-            let extra = Value::Object(entry.extra.clone());
-            Plan::read(&entry.msg, &extra)
-        });
-        Ok(plans.next())
+        let mut plans = entries.iter();
+        Ok(plans.find_map(|entry| Plan::read(&entry.msg, &entry.extra)))
     }
 }
 
@@ -237,7 +236,8 @@ mod tests {
     fn a_plan_is_read_from_its_entry() {
         let extra = json!({"plan_hash": "ab", "refusals": ["no role"],
                            "counts": {"channel": {"create": 1, "delete": 3}, "role": {"edit": 2}}});
-        let plan = Plan::read("1 to make, 2 to change, 3 to delete", &extra).unwrap();
+        let read = |message, extra: &Value| Plan::read(message, extra.as_object().unwrap());
+        let plan = read("what the job says", &extra).unwrap();
         assert_eq!(
             plan.lines(Language::English),
             [
@@ -247,8 +247,9 @@ mod tests {
                 "role: change 2"
             ]
         );
+        assert_eq!(plan.lines(Language::German)[3], "Rollen: 2 ändern");
         assert_eq!(plan.refusals, ["no role"]);
-        assert_eq!(Plan::read("Read the backup", &json!({"roles": 3})), None);
+        assert_eq!(read("Read the backup", &json!({"roles": 3})), None);
         let task: TaskId = "0f8fad5b-d9cb-469f-a165-70867728950e".parse().unwrap();
         let user = UserId::new(1_100_000_000_000_000_010).unwrap();
         let id = button(2, "Cancel", "keep", task, user)["custom_id"].to_string();

@@ -69,7 +69,8 @@ fn three_armed(world: &mut World, by_owner: bool) -> Vec<Id> {
         raw["joined_at"] = rfc3339(world.now).into();
         world.feed("GUILD_MEMBER_UPDATE", raw);
         if by_owner {
-            let given = json!({"changes": [{"key": "$add", "new_value": [{"id": role, "name": "x"}]}]});
+            let given =
+                json!({"changes": [{"key": "$add", "new_value": [{"id": role, "name": "x"}]}]});
             world.act_with(OWNER, 25, *person, given);
         }
     }
