@@ -11,7 +11,7 @@ use serenity::{
 };
 use splashtail_core::ids::UserId;
 use splashtail_core::telemetry::Chain;
-use splashtail_discord::Lane;
+use splashtail_discord::{Discord, DiscordError, Lane};
 use tracing::debug;
 
 use crate::app::App;
@@ -56,18 +56,27 @@ pub async fn answer_message(app: &App, message: &Message) {
         return;
     };
     let (text, embeds) = notice(app, language.unwrap_or_default()).await;
-    let mut body = json!({ "content": text, "embeds": embeds });
-    fit(&mut body);
-    // One notice for one message, however often it has to be sent.
-    body["nonce"] = message.id.to_string().into();
-    body["enforce_nonce"] = true.into();
-    let path = format!("/channels/{}/messages", message.channel_id);
-    let post = connection.discord.post(path);
-    let post = post.lane(Lane::Interactive).longest_wait(LONGEST);
-    let sent = post.idempotent_within(LONGEST).json(&body).send_empty();
-    if let Err(error) = sent.await {
+    let body = json!({ "content": text, "embeds": embeds });
+    let asked = (message.channel_id, message.id);
+    if let Err(error) = post(&connection.discord, asked, body).await {
         debug!(error = %Chain(&error), "the maintenance notice was not sent");
     }
+}
+
+/// Answers a message in its channel.
+async fn post(
+    discord: &Discord,
+    (channel, message): (ChannelId, MessageId),
+    mut body: Value,
+) -> Result<(), DiscordError> {
+    fit(&mut body);
+    // One notice for one message, however often it has to be sent.
+    body["nonce"] = message.to_string().into();
+    body["enforce_nonce"] = true.into();
+    let post = discord.post(format!("/channels/{channel}/messages"));
+    let post = post.lane(Lane::Interactive).longest_wait(LONGEST);
+    let post = post.idempotent_within(LONGEST).json(&body);
+    post.send_empty().await
 }
 
 async fn notice(app: &App, language: Language) -> (String, Vec<CreateEmbed>) {
@@ -118,7 +127,31 @@ pub fn spell_uptime(uptime: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use splashtail_core::clock::SystemClock;
+    use wiremock::matchers::{body_partial_json, method, path};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_message_is_answered_once_and_calls_nobody() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let server = MockServer::start().await;
+        let expected = json!({"content": "@everyone", "nonce": "8", "enforce_nonce": true,
+            "allowed_mentions": {"parse": []}});
+        Mock::given(method("POST"))
+            .and(path("/channels/7/messages"))
+            .and(body_partial_json(expected))
+            .respond_with(ResponseTemplate::new(200).set_body_json(json!({"id": "9"})))
+            .expect(1)
+            .mount(&server)
+            .await;
+        let base = server.uri().parse().unwrap();
+        let discord = Discord::new(&base, &base, &"token".into(), SystemClock::shared()).unwrap();
+        let asked = (ChannelId::new(7), MessageId::new(8));
+        let body = json!({"content": "@everyone", "embeds": []});
+        post(&discord, asked, body).await.unwrap();
+    }
 
     #[test]
     fn uptime_in_hours_minutes_seconds() {

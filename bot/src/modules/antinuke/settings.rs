@@ -95,7 +95,7 @@ fn of_policy() -> Setting {
         name: "Protection",
         description: "Whether attackers are stopped, how, and where alerts go",
         primary_key: "policy",
-        title_template: "Protection: {mode}",
+        title_template: "{mode}",
         columns: vec![
             choice(
                 "policy",
@@ -273,7 +273,7 @@ fn of_maintenance() -> Setting {
         name: "Maintenance",
         description: "Acts of somebody that are meant to be many for up to two hours",
         primary_key: "actor",
-        title_template: "{actor} until {until}",
+        title_template: "{actor}, {until}",
         columns: vec![
             Column {
                 unique: true,

@@ -114,7 +114,7 @@ proptest! {
             both.now = both.now.plus(pause);
         }
         let end = both.now;
-        let windows_of = |who: &[Id]| {
+        let world_of = |who: &[Id]| {
             let mut world = World::new();
             for (entry, by, at) in &entries {
                 world.now = *at;
@@ -123,12 +123,21 @@ proptest! {
                 }
             }
             world.now = end;
-            let actors = world.engine.save().actors;
-            move |who: Id| actors.get(&who).map(|actor| actor.windows.clone())
+            world
         };
-        let together = windows_of(&[ADMIN, MOD]);
-        prop_assert_eq!(together(ADMIN), windows_of(&[ADMIN])(ADMIN));
-        prop_assert_eq!(together(MOD), windows_of(&[MOD])(MOD));
+        let windows = |world: &World, who: Id| {
+            let actors = world.engine.save().actors;
+            actors.get(&who).map(|actor| actor.windows.clone())
+        };
+        let together = world_of(&[ADMIN, MOD]);
+        let linked = together.engine.incidents().any(|incident| incident.suspects.len() > 1);
+        for who in [ADMIN, MOD] {
+            let alone = world_of(&[who]);
+            prop_assert_eq!(windows(&together, who), windows(&alone, who));
+            // Who is punished beside another had it coming, unless they share an attack.
+            let punished = |world: &World| !world.against(who).is_empty();
+            prop_assert!(linked || punished(&alone) || !punished(&together), "{:?}", who);
+        }
     }
 
     #[test]
