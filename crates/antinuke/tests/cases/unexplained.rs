@@ -277,6 +277,22 @@ fn ten_deeds_without_entries_are_said_to_be_seen_blindly() {
 }
 
 #[test]
+fn a_bot_that_may_not_read_the_log_says_so_and_takes_permissions() {
+    let mut world = World::new();
+    let blind = bits::PANIC & !bits::ADMINISTRATOR | bits::VIEW_CHANNEL;
+    world.set_role(MY_ROLE, 10, blind);
+    channels_go(&mut world, 0..5);
+    world.wait(3 * SECOND);
+    assert!(world.told(Notice::Blind));
+    assert!(world.engine.panic().is_none());
+    world.wait(10 * SECOND);
+    assert_eq!(world.polls(), 0, "it would be refused");
+    assert_eq!(world.incident().kind, IncidentKind::Unattributed);
+    assert!(world.engine.panic().is_some());
+    world.nobody_punished();
+}
+
+#[test]
 fn power_that_nobody_gave_is_taken_back() {
     let mut world = World::new();
     world.add_member(user(1), &[]);
