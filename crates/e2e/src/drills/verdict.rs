@@ -195,7 +195,10 @@ impl Case<'_> {
         let after = Portrait::read(self.platform, self.guild, &sight).await;
         let attackers = &self.report.attackers.ids;
         let but_for: Vec<&str> = attackers.iter().chain(meant).map(String::as_str).collect();
-        let wrong = differences(self.before, &after, &but_for);
+        // What stays away or was made leaves the others in another place, not in another order.
+        let before = self.before.without(|label| is_called(label, meant));
+        let after = after.without(|label| is_called(label, meant));
+        let wrong = differences(&before, &after, &but_for);
         if !wrong.is_empty() {
             let quoted = wrong.iter().take(QUOTED).map(String::as_str);
             let quoted: Vec<&str> = quoted.collect();
@@ -268,6 +271,13 @@ impl Case<'_> {
             tokio::time::sleep(POLL).await;
         }
     }
+}
+
+/// Whether `channel general`, or `channel general #2`, has one of these names.
+fn is_called(label: &str, names: &BTreeSet<String>) -> bool {
+    let name = label.split_once(' ').map(|(_, name)| name);
+    let name = name.and_then(|name| name.split(" #").next());
+    name.is_some_and(|name| names.contains(name))
 }
 
 /// Acts beyond what is normal, the one that decided, and what was under way until somebody was stopped.
@@ -347,6 +357,14 @@ mod tests {
         };
         assert_eq!(judge(8), Vec::<String>::new());
         assert_eq!(judge(9), ["7: 9 bans instead of 4 and 4 in flight"]);
+    }
+
+    #[test]
+    fn what_somebody_meant_is_known_by_its_whole_name() {
+        let meant = BTreeSet::from(["channel-1".to_owned()]);
+        assert!(is_called("channel channel-1", &meant));
+        assert!(is_called("channel channel-1 #2", &meant));
+        assert!(!is_called("channel channel-12", &meant));
     }
 
     #[test]

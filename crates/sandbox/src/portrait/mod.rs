@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use compare::Difference;
 pub use excuses::{shown, unexcused};
-use names::{Names, by_rank, number};
+use names::{Names, by_rank, close_ranks, number};
 
 /// Members and bans that Discord lists at a time.
 const PEOPLE: usize = 1000;
@@ -101,6 +101,15 @@ impl Portrait {
             objects: objects.collect(),
             talk,
         }
+    }
+
+    /// The same without these objects, by what they are called. What stood behind them moves up.
+    #[must_use]
+    pub fn without(&self, is_left_out: impl Fn(&str) -> bool) -> Self {
+        let mut rest = self.clone();
+        rest.objects.retain(|label, _| !is_left_out(label));
+        close_ranks(&mut rest.objects);
+        rest
     }
 
     /// Every field that is not the same, and every object that only one of the two has. Messages of a

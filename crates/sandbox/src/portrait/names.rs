@@ -1,6 +1,6 @@
 //! What ids stand for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
@@ -112,6 +112,32 @@ pub(super) fn by_rank(channels: &mut [Value]) {
     }
 }
 
+/// Numbers roles and channels anew, each among those that it stands with, where some are gone.
+pub(super) fn close_ranks(objects: &mut BTreeMap<String, Value>) {
+    let place = |(label, object): (&String, &Value)| {
+        let rank = object["rank"].as_i64()?;
+        let parent = object["parent_id"].as_str().map(str::to_owned);
+        let voice = matches!(object["type"].as_u64(), Some(2 | 13));
+        let is_role = label.starts_with("role ");
+        let group = (is_role, object["type"] == 4, parent, voice);
+        Some((group, rank, label.clone()))
+    };
+    let mut places: Vec<_> = objects.iter().filter_map(place).collect();
+    places.sort_unstable();
+    let (mut last, mut next) = (None, 0);
+    for (group, _, label) in places {
+        next = if last.as_ref() == Some(&group) {
+            next + 1
+        } else {
+            0
+        };
+        last = Some(group);
+        if let Some(object) = objects.get_mut(&label) {
+            object["rank"] = next.into();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -155,5 +181,25 @@ mod tests {
             .map(|c| (number(&c["id"]), number(&c["rank"])))
             .collect();
         assert_eq!(ranks, [(5, 0), (2, 0), (3, 1), (4, 0), (1, 0)]);
+    }
+
+    #[test]
+    fn who_stood_behind_what_is_gone_moves_up_among_its_own() {
+        let channel =
+            |rank: u64, parent: &str| json!({"type": 0, "rank": rank, "parent_id": parent});
+        let mut objects = BTreeMap::from([
+            ("channel b".to_owned(), channel(1, "category one")),
+            ("channel c".to_owned(), channel(3, "category one")),
+            ("channel d".to_owned(), channel(2, "category two")),
+            ("role r".to_owned(), json!({"rank": 4})),
+            ("emoji e".to_owned(), json!({"name": "e"})),
+        ]);
+        close_ranks(&mut objects);
+        let rank = |label: &str| objects[label]["rank"].clone();
+        assert_eq!(rank("channel b"), 0);
+        assert_eq!(rank("channel c"), 1);
+        assert_eq!(rank("channel d"), 0);
+        assert_eq!(rank("role r"), 0);
+        assert!(objects["emoji e"].get("rank").is_none());
     }
 }
