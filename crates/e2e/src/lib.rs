@@ -8,6 +8,7 @@ pub mod fleet;
 pub mod object_server;
 #[path = "../../antinuke/benches/original/mod.rs"]
 pub mod original;
+pub mod outage;
 pub mod platform;
 pub mod portrait;
 pub mod strangers;

@@ -10,9 +10,9 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use splashtail_e2e::attack::{BOT, Ground, eventually, punishments};
 use splashtail_e2e::drills::{Attack, Outcome, Who, run_disturbed};
-use splashtail_e2e::platform::{Database, Engines, Platform, signal};
+use splashtail_e2e::outage::Outage;
+use splashtail_e2e::platform::{Engines, Platform, signal};
 use splashtail_sandbox_world::faults::{Action, Match, Rule};
-use sqlx::{Connection, Executor, SqliteConnection};
 use tempfile::TempDir;
 
 /// Who attacks, each a server of their own.
@@ -100,28 +100,29 @@ async fn drills_hold_though_every_cluster_is_killed_meanwhile() {
     assert!(platform.stop().await.unwrap().is_empty());
 }
 
-/// Nothing can be written for half a minute, which begins before the attacks do.
-async fn hold_the_database(mut lock: SqliteConnection) -> Result<()> {
-    tokio::time::sleep(OUTAGE).await;
-    lock.execute("ROLLBACK").await?;
-    lock.close().await?;
-    Ok(())
+async fn drills_hold_in_an_outage(platform: Platform) {
+    // It begins before the attacks do.
+    let outage = async {
+        let outage = Outage::begin(&platform).await?;
+        tokio::time::sleep(OUTAGE).await;
+        outage.end().await
+    };
+    drills_hold(&platform, outage).await;
+    assert!(platform.stop().await.unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn drills_hold_though_nothing_can_be_written_meanwhile() {
-    let platform = platform().await;
-    let Database::Sqlite(path) = platform.database() else {
-        panic!("an embedded platform");
-    };
-    let address = format!("sqlite://{}", path.display());
-    let outage = async {
-        let mut lock = SqliteConnection::connect(&address).await?;
-        lock.execute("BEGIN IMMEDIATE").await?;
-        hold_the_database(lock).await
-    };
-    drills_hold(&platform, outage).await;
-    assert!(platform.stop().await.unwrap().is_empty());
+    drills_hold_in_an_outage(platform().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs DATABASE_URL and REDIS_URL"]
+async fn drills_hold_though_the_database_is_away_meanwhile() {
+    let dir = TempDir::new().unwrap();
+    let engines = Engines::production(dir.path()).await.unwrap();
+    let platform = Platform::start(dir, engines, &[]).await.unwrap();
+    drills_hold_in_an_outage(platform).await;
 }
 
 /// An answer to the bot, so many times.

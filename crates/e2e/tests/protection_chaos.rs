@@ -9,9 +9,9 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use splashtail_e2e::attack::{Rogue, eventually, incidents, say, state, switch_on};
 use splashtail_e2e::backups::{GUILD, OWNER};
-use splashtail_e2e::platform::{Database, Engines, Platform, is_alive, signal};
+use splashtail_e2e::outage::Outage;
+use splashtail_e2e::platform::{Engines, Platform, is_alive, signal};
 use splashtail_sandbox_world::faults::{Action, Match, Rule};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
 /// So long is the database away.
@@ -182,19 +182,7 @@ async fn a_cluster_that_is_killed_between_call_and_answer_punishes_once() {
 /// Nothing can be written, as with a disk that does not answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_takes_nothing_delays_no_answer() {
-    let platform = platform().await;
-    let Database::Sqlite(path) = platform.database() else {
-        panic!("an embedded platform");
-    };
-    let address = format!("sqlite://{}", path.display());
-    let mut lock = SqliteConnection::connect(&address).await.unwrap();
-    lock.execute("BEGIN IMMEDIATE").await.unwrap();
-    let free = tokio::time::Instant::now() + OUTAGE;
-    attack_in_an_outage(&platform).await;
-    tokio::time::sleep_until(free).await;
-    lock.execute("ROLLBACK").await.unwrap();
-    lock.close().await.unwrap();
-    after_the_outage(platform).await;
+    an_outage_delays_no_answer(platform().await).await;
 }
 
 /// Every connection ends, and no new one is taken.
@@ -203,24 +191,15 @@ async fn a_database_that_takes_nothing_delays_no_answer() {
 async fn a_database_that_is_away_delays_no_answer() {
     let dir = TempDir::new().unwrap();
     let engines = Engines::production(dir.path()).await.unwrap();
-    let platform = started(dir, engines).await;
-    let Database::Postgres(url) = platform.database() else {
-        panic!("a platform on PostgreSQL");
-    };
-    let (_, name) = url.rsplit_once('/').unwrap();
-    let admin = std::env::var("DATABASE_URL").unwrap();
-    let mut admin = PgConnection::connect(&admin).await.unwrap();
-    let allow =
-        |allowed: bool| AssertSqlSafe(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}"));
-    admin.execute(allow(false)).await.unwrap();
-    let end =
-        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
-    admin.execute(AssertSqlSafe(end)).await.unwrap();
+    an_outage_delays_no_answer(started(dir, engines).await).await;
+}
+
+async fn an_outage_delays_no_answer(platform: Platform) {
+    let outage = Outage::begin(&platform).await.unwrap();
     let free = tokio::time::Instant::now() + OUTAGE;
     attack_in_an_outage(&platform).await;
     tokio::time::sleep_until(free).await;
-    admin.execute(allow(true)).await.unwrap();
-    admin.close().await.unwrap();
+    outage.end().await.unwrap();
     after_the_outage(platform).await;
 }
 
