@@ -249,6 +249,7 @@ impl Workshop {
                 objects: objects.clone(),
                 storage: storage.clone(),
                 clock: clock.clone(),
+                backup: backup.clone(),
                 marks: marks.clone(),
             })
             .register(RestoreBackup {

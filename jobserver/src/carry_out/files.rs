@@ -18,16 +18,6 @@ pub trait Files: Send + Sync {
     async fn bytes(&self, digest: &str) -> Result<Option<Bytes>, JobError>;
 }
 
-/// For plans that name no bytes.
-pub struct NoFiles;
-
-#[async_trait]
-impl Files for NoFiles {
-    async fn bytes(&self, _: &str) -> Result<Option<Bytes>, JobError> {
-        Ok(None)
-    }
-}
-
 /// The bytes that one operation needs, by digest.
 #[derive(Debug, Default)]
 pub struct Loaded(BTreeMap<String, Bytes>);

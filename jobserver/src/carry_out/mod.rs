@@ -31,8 +31,8 @@ use splashtail_discord::ensure::{Acting, Ensured, Nonce, Outcome, Viewer};
 use splashtail_guild::{Effect, Id, Kind, Mapping, Operation, Structure};
 use splashtail_jobs::{Intent, JobContext, JobError, Level};
 
+pub use files::Files;
 use files::Loaded;
-pub use files::{Files, NoFiles};
 pub use guard::{Guard, Objection};
 pub use judge::{job_error, stops_everything};
 pub use ledger::{Before, Made, add_made, items};

@@ -26,6 +26,8 @@ pub struct RevertIncident {
     pub objects: Objects,
     pub storage: Storage,
     pub clock: SharedClock,
+    /// Makes backups, and has a place for their files.
+    pub backup: CreateBackup,
     /// Signs the reasons of what it does.
     pub marks: Option<TagKey>,
 }

@@ -11,6 +11,7 @@ mod evidence;
 mod job;
 mod options;
 mod people;
+mod pictures;
 mod plan;
 mod run;
 mod since;

@@ -15,6 +15,7 @@ use super::asks::Ask;
 use super::evidence::Evidence;
 use super::options::{Fields, Part};
 use super::people::PeopleEffect;
+use super::pictures::Pictures;
 use crate::carry_out::kind_of;
 use crate::restore::live::Live;
 use crate::restore::report::{NotRestored, word};
@@ -34,7 +35,7 @@ pub struct RevertPlan {
 
 impl RevertPlan {
     /// Equal inputs give equal plans.
-    pub fn new(evidence: &Evidence, live: &Live, fields: &Fields) -> Self {
+    pub fn new(evidence: &Evidence, live: &Live, fields: &Fields, pictures: &Pictures) -> Self {
         let Evidence {
             incident, pinned, ..
         } = evidence;
@@ -46,6 +47,7 @@ impl RevertPlan {
         };
         let attack = undo::attack(incident, now, known);
         let (mut before, mut after) = (attack.before, attack.after);
+        pictures.name(&mut before, now);
         for (kind, id) in changed(&before, &after) {
             if !chosen(fields, kind, id) {
                 let present = now.get(kind, id).cloned();

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,13 +15,14 @@ use super::evidence::{self, Evidence, EvidenceError};
 use super::job::RevertIncident;
 use super::options::{Fields, Part};
 use super::people::{People, PeopleEffect, by_need};
+use super::pictures::{Kept, Pictures};
 use super::plan::RevertPlan;
 use super::since;
 use super::since_plan::SincePlan;
 use crate::backup::error::BackupError;
 use crate::backup::source::Source;
 use crate::backup::work::Work;
-use crate::carry_out::{Carried, CarryOut, NoFiles, Reason, add_made, items};
+use crate::carry_out::{Carried, CarryOut, Reason, add_made, items};
 use crate::lines::say;
 use crate::named::Settings;
 use crate::restore::error::RestoreError;
@@ -43,6 +46,9 @@ struct Planned {
     at: Option<DateTime<Utc>>,
     live: String,
     plan: String,
+    /// Pictures and sounds that it needs, by digest; absent in plans of an earlier version.
+    #[serde(default)]
+    pictures: BTreeMap<String, String>,
 }
 
 impl<'a> Run<'a> {
@@ -100,7 +106,10 @@ impl<'a> Run<'a> {
             reason,
             // What an attacker made goes whatever else is lacking.
             despite_losses: true,
-            files: &NoFiles,
+            files: &Kept {
+                work: &self.work,
+                names: &planned.pictures,
+            },
             guard: &since_plan,
             settings: Some(Settings {
                 storage: &self.job.storage,
@@ -177,18 +186,20 @@ impl<'a> Run<'a> {
             for (role, _) in live.structure.all(Kind::Role) {
                 plan.mapping.insert(Kind::Role, role, role);
             }
-            return self.keep(at, &live, &plan).await;
+            return self.keep(at, &live, &plan, &Pictures::default()).await;
         }
         let evidence = Evidence::read(&job.storage, clock, self.fields, self.cx.id()).await?;
         let live = self.look().await?;
-        let mut plan = RevertPlan::new(&evidence, &live, self.fields);
+        let source = self.source();
+        let pictures = Pictures::of(job, source, self.fields, &evidence.incident).await?;
+        let mut plan = RevertPlan::new(&evidence, &live, self.fields, &pictures);
         let (incident, now) = (&evidence.incident, &live.structure);
         let again = asks::banned_again(&plan, incident, now.id(), self.source()).await?;
         plan.keep_bans(&again);
         plan.asks = asks::of(&plan, incident, now);
         let foreign = asks::foreign_posts(&plan, incident, now, self.source()).await?;
         plan.asks.extend(foreign);
-        self.keep(at, &live, &plan).await
+        self.keep(at, &live, &plan, &pictures).await
     }
 
     async fn keep(
@@ -196,11 +207,13 @@ impl<'a> Run<'a> {
         at: DateTime<Utc>,
         live: &Live,
         plan: &RevertPlan,
+        pictures: &Pictures,
     ) -> Result<Planned, JobError> {
         let planned = Planned {
             at: Some(at),
             live: self.work.own("live"),
             plan: self.work.own("plan"),
+            pictures: pictures.keep(&plan.effects, &self.work).await?,
         };
         self.work.put_json(&planned.live, live).await?;
         self.work.put_json(&planned.plan, plan).await?;

@@ -18,7 +18,7 @@ use splashtail_sandbox::portrait::Portrait;
 pub use verdict::Verdict;
 
 use crate::attack::{Ground, eventually, incidents, say, switch_on};
-use crate::backups::OWNER;
+use crate::backups::{self, OWNER};
 use crate::platform::Platform;
 use crate::portrait::portrait;
 
@@ -102,6 +102,14 @@ pub struct Attack {
     pub judged: bool,
 }
 
+impl Attack {
+    /// Of what it deletes the bytes are in a backup or nowhere.
+    fn takes_pictures(&self) -> bool {
+        let mut acts = self.acts.iter();
+        acts.any(|act| matches!(act, ActKind::DeleteEmoji | ActKind::DeleteSticker))
+    }
+}
+
 /// What became of an attack.
 #[derive(Debug)]
 pub struct Outcome {
@@ -174,6 +182,10 @@ impl Scene {
             let said = say(platform, &guild, OWNER, "protection alerts", there).await?;
             anyhow::ensure!(said.contains("Alerts go to"), "{said}");
             switch_on(platform, &guild).await?;
+        }
+        if attack.judged && attack.takes_pictures() {
+            let backup = backups::create(platform, &guild, OWNER, json!({})).await?;
+            backups::finished(platform, &backup).await?;
         }
         let before = match attack.judged {
             true => Some(portrait(platform, &guild).await),
