@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use poise::serenity_prelude as serenity;
-use serde_json::json;
+use serde_json::{Value, json};
 use serenity::{
-    CommandInteraction, CreateEmbed, CreateInteractionResponse, CreateInteractionResponseMessage,
-    Message,
+    ChannelId, CommandInteraction, CreateEmbed, CreateInteractionResponse,
+    CreateInteractionResponseMessage, Message, MessageId,
 };
 use splashtail_core::ids::UserId;
 use splashtail_core::telemetry::Chain;

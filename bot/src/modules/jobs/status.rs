@@ -140,7 +140,7 @@ impl Picture {
         }
         if let Some(entry) = &self.coverage {
             let coverage = coverage(language, &entry.extra).unwrap_or_else(|| entry.msg.clone());
-            let coverage = neutralise(&shorten(coverage, MAX_COVERAGE));
+            let coverage = neutralise(&shorten(&coverage, MAX_COVERAGE));
             let _ = writeln!(text, ":warning: {coverage}");
         }
         if self.warnings > 0 {

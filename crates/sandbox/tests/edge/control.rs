@@ -348,8 +348,11 @@ async fn members_of_a_new_guild_can_have_been_there_for_long() {
         ..NewGuild::default()
     };
     let mut client = b.session(ALL_INTENTS).await;
-    ctl.create_guild(&order(30)).await.unwrap();
-    let guild = client.until("GUILD_CREATE").await;
+    let made = ctl.create_guild(&order(30)).await.unwrap();
+    let mut guild = client.until("GUILD_CREATE").await;
+    while guild["id"] != made["guild"]["id"] {
+        guild = client.until("GUILD_CREATE").await;
+    }
     let clock: DateTime<Utc> = ctl.now().await.unwrap().now.parse().unwrap();
     for user in [small::OWNER, small::MEMBER] {
         let mut members = guild["members"].as_array().unwrap().iter();
