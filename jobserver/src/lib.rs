@@ -21,6 +21,7 @@ pub mod objects;
 mod packed;
 mod parts;
 pub mod prune;
+mod rejoin;
 mod request;
 pub mod restore;
 mod revert;
@@ -41,7 +42,7 @@ use splashtail_core::clock::{SharedClock, SystemClock};
 use splashtail_core::config::{Config, Plan};
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::listen;
-use splashtail_discord::Discord;
+use splashtail_discord::{Application, Discord};
 use splashtail_ipc::cache::{self, Cache};
 use splashtail_ipc::http::{NotReady, Readiness, serve};
 use splashtail_ipc::signing::{ReplayCache, SignatureGate, Verifier, tag};
@@ -56,6 +57,7 @@ use guarded::GuardedServers;
 use mass_ban::MassBan;
 use objects::Objects;
 use prune::MessagePrune;
+use rejoin::{Grants, RejoinMembers};
 use restore::RestoreBackup;
 use revert::RevertIncident;
 use sweep::{Look, Sweep};
@@ -149,11 +151,14 @@ pub async fn serve_on(
         objects: objects.clone(),
         storage: storage.clone(),
         clock: clock.clone(),
+        key: data_key.clone(),
+        application: application(&config),
         plan: config.plans.free.clone(),
         temporary: temporary.clone(),
         marks: secret.and_then(|secret| TagKey::derived(secret.expose_secret().as_bytes())),
         operator: false,
     };
+    let grants = workshop.grants();
     let webhooks = Webhooks::new(
         &config,
         storage.clone(),
@@ -181,6 +186,7 @@ pub async fn serve_on(
         engine,
         storage,
         objects,
+        grants,
         temporary,
     });
     // What it needs, the bucket above all, is tried before it takes its predecessor's place.
@@ -198,6 +204,9 @@ struct Workshop {
     objects: Objects,
     storage: Storage,
     clock: SharedClock,
+    /// Seals what people consented to.
+    key: DataKey,
+    application: Option<Application>,
     plan: Plan,
     /// Where files are put together.
     temporary: PathBuf,
@@ -208,13 +217,26 @@ struct Workshop {
 }
 
 impl Workshop {
+    fn grants(&self) -> Grants {
+        Grants {
+            storage: self.storage.clone(),
+            discord: self.discord.in_lane(RejoinMembers::URGENCY.lane),
+            key: self.key.clone(),
+            application: self.application.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
     /// Every kind of job that there is.
     fn register(self, engine: EngineBuilder) -> EngineBuilder {
+        let grants = self.grants();
         let Self {
             discord,
             objects,
             storage,
             clock,
+            key: _,
+            application: _,
             plan,
             temporary,
             marks,
@@ -242,6 +264,11 @@ impl Workshop {
                 objects: objects.clone(),
                 storage: storage.clone(),
                 clock: clock.clone(),
+                marks: marks.clone(),
+            })
+            .register(RejoinMembers {
+                grants,
+                objects: objects.clone(),
                 marks: marks.clone(),
             })
             .register(RevertIncident {
@@ -307,6 +334,13 @@ fn keep(days: u64) -> Option<Duration> {
     (1..=100_000)
         .contains(&days)
         .then(|| Duration::from_secs(days * 24 * 60 * 60))
+}
+
+/// What people's consents are renewed with.
+fn application(config: &Config) -> Option<Application> {
+    let auth = &config.discord_auth;
+    let secret = auth.client_secret.clone()?;
+    Some(Application::new(auth.client_id?, secret))
 }
 
 fn data_key(key: Option<&SecretString>) -> anyhow::Result<DataKey> {

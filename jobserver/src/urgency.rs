@@ -36,6 +36,7 @@ mod tests {
     use crate::backup::CreateBackup;
     use crate::mass_ban::MassBan;
     use crate::prune::MessagePrune;
+    use crate::rejoin::RejoinMembers;
     use crate::restore::RestoreBackup;
     use crate::revert::RevertIncident;
 
@@ -47,6 +48,7 @@ mod tests {
             (RevertIncident::NAME, RevertIncident::URGENCY),
             (MessagePrune::NAME, MessagePrune::URGENCY),
             (MassBan::NAME, MassBan::URGENCY),
+            (RejoinMembers::NAME, RejoinMembers::URGENCY),
         ];
         let names = declared.map(|(name, _)| name);
         assert_eq!(names, JOB_KINDS.map(|kind| kind.name), "each kind");

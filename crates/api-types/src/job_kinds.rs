@@ -57,13 +57,23 @@ pub const MASS_BAN: JobKind = JobKind {
     runs_locally: false,
 };
 
+/// It needs what people consented to.
+pub const REJOIN_MEMBERS: JobKind = JobKind {
+    name: "guild_rejoin_members",
+    about: "lets people back in who allowed that beforehand",
+    changes_server: true,
+    planned: true,
+    runs_locally: false,
+};
+
 /// All of them.
-pub const JOB_KINDS: [JobKind; 5] = [
+pub const JOB_KINDS: [JobKind; 6] = [
     CREATE_BACKUP,
     RESTORE_BACKUP,
     REVERT_INCIDENT,
     MESSAGE_PRUNE,
     MASS_BAN,
+    REJOIN_MEMBERS,
 ];
 
 impl JobKind {

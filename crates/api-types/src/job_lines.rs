@@ -99,6 +99,11 @@ lines! {
     BannedAnew = "banned_anew", "Left alone: somebody banned them anew since";
     WereBannedBefore = "were_banned_before", "Left alone: they were banned before";
     NotLifted = "not_lifted", "Not lifted: Discord refused it";
+    RejoinPlanned = "rejoin_planned", "{of} people are to be let back in; {here} are there already";
+    Rejoined = "rejoined", "Let back in: {done} of {of}";
+    NotRejoined = "not_rejoined", "Not let back in; the report says why";
+    NotConsented = "not_consented", "Left alone: they did not allow it";
+    RejoinStopped = "rejoin_stopped", "Not let back in: it went no further";
     PruneLooks = "prune_looks", "Looking for messages to delete";
     PruneLooksDry = "prune_looks_dry", "Looking for messages that would be deleted";
     PruneWould = "prune_would", "These messages would be deleted";

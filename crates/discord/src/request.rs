@@ -43,6 +43,8 @@ pub struct Request {
     query: Vec<(String, String)>,
     body: Option<Result<Bytes, serde_json::Error>>,
     content_type: HeaderValue,
+    /// In the name of the bot; else who asks is in the body.
+    of_bot: bool,
     reason: Option<HeaderValue>,
     idempotent: bool,
     repeat_within: Option<Duration>,
@@ -66,6 +68,7 @@ impl Request {
             query: Vec::new(),
             body: None,
             content_type: HeaderValue::from_static("application/json"),
+            of_bot: true,
             reason: None,
             repeat_within: None,
             repeated: false,
@@ -107,6 +110,16 @@ impl Request {
         let form = Form::fields(fields, file);
         self.content_type = form.content_type;
         self.body = Some(Ok(form.body));
+        self
+    }
+
+    /// Sends fields as RFC 6749 has them, in the name of the application that they name.
+    pub(crate) fn of_application(mut self, fields: &[(&str, &str)]) -> Self {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(fields);
+        self.content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        self.body = Some(Ok(Bytes::from(form.finish())));
+        self.of_bot = false;
         self
     }
 
@@ -297,8 +310,10 @@ impl Request {
         let mut request = inner
             .http
             .request(self.method.clone(), url)
-            .header(AUTHORIZATION, inner.authorization.clone())
             .header(USER_AGENT, UserAgent::VALUE);
+        if self.of_bot {
+            request = request.header(AUTHORIZATION, inner.authorization.clone());
+        }
         if let Some(reason) = &self.reason {
             request = request.header("X-Audit-Log-Reason", reason.clone());
         }
@@ -435,7 +450,11 @@ impl Request {
         ApiError {
             status: answer.status,
             code: body["code"].as_u64().unwrap_or_default(),
-            message: body["message"].as_str().map_or_else(reason, str::to_owned),
+            // The second one is OAuth2's.
+            message: body["message"]
+                .as_str()
+                .or_else(|| body["error"].as_str())
+                .map_or_else(reason, str::to_owned),
             errors: body.get("errors").cloned(),
             route: self.route.template.clone(),
         }

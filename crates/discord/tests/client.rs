@@ -6,9 +6,13 @@ use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use chrono::DateTime;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use splashtail_core::clock::{ManualClock, SystemClock};
-use splashtail_discord::{Discord, DiscordError, DownloadError, Lane, RateLimitScope, Witness};
+use splashtail_core::ids::ApplicationId;
+use splashtail_discord::{
+    Application, Discord, DiscordError, DownloadError, Lane, RateLimitScope, RenewError, Witness,
+};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use wiremock::matchers::{header, method, path, query_param};
@@ -647,4 +651,56 @@ async fn answers_that_are_not_json_are_malformed() {
         .await;
     let error = discord.get("/gateway").send().await.unwrap_err();
     assert!(matches!(error, DiscordError::Malformed { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_consent_is_renewed_in_the_name_of_the_application() {
+    let (server, discord) = fake().await;
+    let place = "/api/v10/oauth2/token";
+    let good = json!({"access_token": "a", "refresh_token": "b", "expires_in": 600});
+    for (token, answer) in [
+        ("good", status(200).set_body_json(good)),
+        (
+            "gone",
+            status(400).set_body_json(json!({"error": "invalid_grant"})),
+        ),
+        (
+            "ours",
+            status(401).set_body_json(json!({"error": "invalid_client"})),
+        ),
+        ("broken", status(502)),
+    ] {
+        let form = format!(
+            "grant_type=refresh_token&refresh_token={token}&client_id=5&client_secret=s%26t"
+        );
+        Mock::given(method("POST"))
+            .and(path(place))
+            .and(wiremock::matchers::body_string(form))
+            .and(header("content-type", "application/x-www-form-urlencoded"))
+            .respond_with(answer)
+            .expect(1)
+            .mount(&server)
+            .await;
+    }
+    let secret = "s&t".to_owned().into();
+    let application = Application::new(ApplicationId::new(5).unwrap(), secret);
+    let going = CancellationToken::new();
+    let renew = async |token: &str| {
+        let token = token.to_owned().into();
+        discord.renew(&application, &token, &going).await
+    };
+    let grant = renew("good").await.unwrap();
+    assert_eq!(grant.refresh_token.expose_secret(), "b");
+    assert_eq!(grant.lasts, Duration::from_secs(600));
+    assert!(matches!(renew("gone").await, Err(RenewError::Ended)));
+    assert!(matches!(renew("ours").await, Err(RenewError::Application)));
+    // It may have been renewed all the same: nobody asks twice by itself.
+    let Err(RenewError::Discord(error)) = renew("broken").await else {
+        panic!("there was no grant")
+    };
+    assert!(error.is_ambiguous(), "{error}");
+    for request in server.received_requests().await.unwrap() {
+        assert!(!request.headers.contains_key("authorization"));
+    }
+    assert!(!format!("{application:?}").contains("s&t"));
 }

@@ -8,6 +8,7 @@
 //! "Not there" is `Ok(None)`, never an error. There is no Discord type and no wire shape in here.
 
 mod account;
+mod consent;
 mod engine;
 mod error;
 mod event;
@@ -37,6 +38,7 @@ mod webhook;
 mod contract;
 
 pub use account::{Account, AccountStore, LoginTold};
+pub use consent::{ConsentStore, JoinGrant, MOST_CONSENTS, NewConsent};
 pub use error::{Outage, StorageError};
 pub use event::{EventKind, EventStore, GuildEvent};
 pub use gitlogs::{

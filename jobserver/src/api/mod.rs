@@ -1,5 +1,6 @@
 //! The control API: `POST /ipc/{name}` and `GET /tasks/{id}/log`, signed.
 
+mod consents;
 mod contents;
 mod order;
 mod watch;
@@ -33,6 +34,7 @@ use tracing::error;
 use crate::backup::CreateBackup;
 use crate::backup::options::INCIDENT;
 use crate::objects::Objects;
+use crate::rejoin::Grants;
 use crate::{fields, metrics};
 
 /// Clients that may control jobs.
@@ -47,6 +49,7 @@ pub struct Ready {
     pub engine: Engine,
     pub storage: Storage,
     pub objects: Objects,
+    pub grants: Grants,
     /// Where files lie for a moment, without names.
     pub temporary: PathBuf,
 }
@@ -135,6 +138,15 @@ async fn call(
         "compare_backups" => ("compare_backups", contents::compare(&app, &body).await),
         "put_schedule" => ("put_schedule", put_schedule(&app, caller, &body).await),
         "remove_schedule" => ("remove_schedule", remove_schedule(&app, &body).await),
+        "put_join_consent" => (
+            "put_join_consent",
+            consents::put(&app, &caller, &body).await,
+        ),
+        "remove_join_consent" => (
+            "remove_join_consent",
+            consents::remove(&app, &caller, &body).await,
+        ),
+        "join_consents" => ("join_consents", consents::list(&app, &body).await),
         _ => (
             "unknown",
             Err(bad(

@@ -106,6 +106,8 @@ impl Site {
             objects: self.objects.clone(),
             storage: self.storage.clone(),
             clock: self.clock.clone(),
+            key: key.clone(),
+            application: None,
             plan: PLAN,
             temporary,
             marks: None,

@@ -297,7 +297,11 @@ impl Jobserver {
     }
 
     pub fn client(&self) -> JobserverClient {
-        JobserverClient::new([self.url.clone()], &self.signer("bot")).unwrap()
+        self.client_of("bot")
+    }
+
+    pub fn client_of(&self, client: &str) -> JobserverClient {
+        JobserverClient::new([self.url.clone()], &self.signer(client)).unwrap()
     }
 
     pub async fn get(&self, path: &str) -> (u16, String) {

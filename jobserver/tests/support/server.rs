@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use splashtail_core::clock::{Clock as _, SystemClock};
-use splashtail_core::ids::TaskId;
+use splashtail_core::ids::{ApplicationId, TaskId};
 use splashtail_sandbox::control::client::ControlClient;
 use splashtail_sandbox::control::types::{DrillKind, DrillState, NewDrill};
 use splashtail_sandbox::gateway::Settings;
@@ -83,6 +83,8 @@ impl World {
         let rest = sandbox.rest.clone();
         let setup = setup_with(move |config| {
             config.discord_auth.token = Some(small::bot_token().into());
+            config.discord_auth.client_id = ApplicationId::new(small::APPLICATION.0);
+            config.discord_auth.client_secret = Some(small::CLIENT_SECRET.to_owned().into());
             config.discord.api_base = base.clone();
             config.discord.cdn_base = rest.clone();
             config.plans.free.total_max_messages = 4_000_000;

@@ -1,5 +1,6 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use http::Method;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use splashtail_core::ids::{GuildId, UserId};
 
@@ -122,6 +123,28 @@ impl Acting {
         let request = request.json(&json!({"nick": nickname}));
         let object = request.idempotent(true).send().await?;
         Ok(Ensured::new(Outcome::Updated, object))
+    }
+
+    /// A user who is a member, by what they allowed the application. Who is one already is
+    /// [`Outcome::Unchanged`].
+    ///
+    /// # Errors
+    /// See [`EnsureError`].
+    pub async fn ensure_joined(
+        &self,
+        guild: GuildId,
+        user: UserId,
+        access_token: &SecretString,
+    ) -> Result<Ensured, EnsureError> {
+        let request = self.request(Method::PUT, format!("/guilds/{guild}/members/{user}"));
+        let body = json!({"access_token": access_token.expose_secret()});
+        let member = request.json(&body).send().await?;
+        // Without content: nothing was new.
+        let outcome = match member.is_null() {
+            true => Outcome::Unchanged,
+            false => Outcome::Created,
+        };
+        Ok(Ensured::new(outcome, member))
     }
 
     /// A user who is no member. Whoever left already is [`Outcome::Unchanged`].

@@ -127,3 +127,26 @@ async fn bulk_bans_go_by_two_hundred_and_lose_nothing() {
         .collect();
     assert_eq!(sizes, [200, 200, 49]);
 }
+
+#[tokio::test]
+async fn who_consented_is_let_in_once() {
+    let fake = Fake::new().await;
+    let place = format!("{G}/members/7");
+    Mock::given(method("PUT"))
+        .and(path(&place))
+        .and(body_json(json!({"access_token": "allowed"})))
+        .respond_with(ResponseTemplate::new(201).set_body_json(json!({"user": {"id": "7"}})))
+        .up_to_n_times(1)
+        .mount(&fake.server)
+        .await;
+    Mock::given(method("PUT"))
+        .and(path(&place))
+        .respond_with(ResponseTemplate::new(204))
+        .mount(&fake.server)
+        .await;
+    let (acting, token) = (fake.acting(), "allowed".to_owned().into());
+    for outcome in [Outcome::Created, Outcome::Unchanged] {
+        let joined = acting.ensure_joined(guild(), user(7), &token).await;
+        assert_eq!(joined.unwrap().outcome, outcome);
+    }
+}

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use splashtail_api_types::backups::{BackupComparison, BackupInspection};
 use splashtail_api_types::tasks::TaskCreateResponse;
-use splashtail_core::ids::{GuildId, TaskId};
+use splashtail_core::ids::{GuildId, TaskId, UserId};
 use url::Url;
 use uuid::Uuid;
 
@@ -199,6 +200,69 @@ impl JobserverClient {
             .await
     }
 
+    /// Keeps that a person lets a server bring them back, with what Discord gave for it
+    /// (`guilds.join`). One that is given again takes the place of the first.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; 400 when it is not usable, or where nothing can be renewed.
+    pub async fn put_join_consent(&self, consent: &JoinConsent<'_>) -> Result<(), ClientError> {
+        let body = json!({ "args": {
+            "server_id": consent.server,
+            "user_id": consent.user,
+            "access_token": consent.access_token.expose_secret(),
+            "refresh_token": consent.refresh_token.expose_secret(),
+            "expires_in": consent.expires_in.as_secs(),
+        }});
+        self.transport
+            .done(Call::post("/ipc/put_join_consent", &body).repeatable(true))
+            .await
+    }
+
+    /// Takes a person's consent back, for one server or for all; taking back what is gone changes nothing.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn remove_join_consent(
+        &self,
+        user: UserId,
+        server: Option<GuildId>,
+    ) -> Result<(), ClientError> {
+        let body = json!({ "args": { "user_id": user, "server_id": server } });
+        self.transport
+            .done(Call::post("/ipc/remove_join_consent", &body).repeatable(true))
+            .await
+    }
+
+    /// The servers that a person lets bring them back, the newest first.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn join_consents_of(&self, user: UserId) -> Result<Vec<GivenConsent>, ClientError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            consents: Vec<GivenConsent>,
+        }
+        let body = json!({ "args": { "user_id": user } });
+        let call = Call::post("/ipc/join_consents", &body).repeatable(true);
+        let answer: Answer = self.transport.json(call).await?;
+        Ok(answer.consents)
+    }
+
+    /// How many people let a server bring them back.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn count_join_consents(&self, server: GuildId) -> Result<u64, ClientError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            count: u64,
+        }
+        let body = json!({ "args": { "server_id": server } });
+        let call = Call::post("/ipc/join_consents", &body).repeatable(true);
+        let answer: Answer = self.transport.json(call).await?;
+        Ok(answer.count)
+    }
+
     /// Takes a server's schedule back; taking back what is gone changes nothing.
     ///
     /// # Errors
@@ -209,6 +273,25 @@ impl JobserverClient {
             .done(Call::post("/ipc/remove_schedule", &body).repeatable(true))
             .await
     }
+}
+
+/// What a person allowed, fresh from Discord.
+#[derive(Debug)]
+pub struct JoinConsent<'a> {
+    pub server: GuildId,
+    pub user: UserId,
+    pub access_token: &'a SecretString,
+    pub refresh_token: &'a SecretString,
+    /// How long the access token lasts.
+    pub expires_in: Duration,
+}
+
+/// What a person allowed before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenConsent {
+    pub server_id: GuildId,
+    /// RFC 3339.
+    pub given_at: String,
 }
 
 /// Something that shall be ordered again and again.

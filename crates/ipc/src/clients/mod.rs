@@ -9,4 +9,4 @@ mod transport;
 pub use clusterer::ClustererClient;
 pub use error::{Callee, ClientError};
 pub use iserver::{IserverClient, IserverState};
-pub use jobserver::{JobserverClient, ScheduleOrder};
+pub use jobserver::{GivenConsent, JobserverClient, JoinConsent, ScheduleOrder};

@@ -2,6 +2,7 @@
 //! `DATABASE_URL` names one whose user may create databases.
 
 mod accounts;
+mod consents;
 mod events;
 mod gitlogs;
 mod guarded;

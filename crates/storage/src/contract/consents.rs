@@ -1,0 +1,85 @@
+use super::*;
+use crate::consent::{JoinGrant, NewConsent};
+
+contract!(
+    one_grant_serves_all_servers_until_the_last_is_taken_back,
+    a_grant_is_renewed_by_one_at_a_time,
+);
+
+fn new(guild_id: u64, user_id: u64, sealed: &[u8], at: i64) -> NewConsent<'_> {
+    NewConsent {
+        guild: guild(guild_id),
+        user: user(user_id),
+        sealed,
+        ends_at: t(at + 1000),
+        given_at: t(at),
+    }
+}
+
+async fn one_grant_serves_all_servers_until_the_last_is_taken_back(storage: Storage) {
+    let store = storage.join_consents();
+    assert_eq!(store.join_grant(guild(1), user(7)).await.unwrap(), None);
+    assert_eq!(store.withdraw(user(7), None).await.unwrap(), 0);
+    store.consent(&new(1, 7, b"first", 1)).await.unwrap();
+    store.consent(&new(2, 7, b"second", 2)).await.unwrap();
+    store.consent(&new(1, 8, b"other", 3)).await.unwrap();
+    let grant = |sealed: &[u8], at: i64, version: i64| {
+        Some(JoinGrant {
+            sealed: sealed.to_vec(),
+            ends_at: stored(at + 1000),
+            version,
+        })
+    };
+    for server in [1, 2] {
+        let found = store.join_grant(guild(server), user(7)).await.unwrap();
+        assert_eq!(found, grant(b"second", 2, 2), "server {server}");
+    }
+    assert_eq!(store.join_grant(guild(3), user(7)).await.unwrap(), None);
+    assert_eq!(store.join_grant(guild(2), user(8)).await.unwrap(), None);
+    let page = store.consents(guild(1), None, 1).await.unwrap();
+    assert_eq!(page, [user(7)]);
+    let page = store.consents(guild(1), Some(user(7)), 5).await.unwrap();
+    assert_eq!(page, [user(8)]);
+    assert_eq!(store.count_consents(guild(1)).await.unwrap(), 2);
+    let of = store.consents_of(user(7)).await.unwrap();
+    assert_eq!(of, [(guild(2), stored(2)), (guild(1), stored(1))]);
+
+    assert_eq!(store.withdraw(user(7), Some(guild(3))).await.unwrap(), 0);
+    assert_eq!(store.withdraw(user(7), Some(guild(1))).await.unwrap(), 1);
+    assert_eq!(store.join_grant(guild(1), user(7)).await.unwrap(), None);
+    let found = store.join_grant(guild(2), user(7)).await.unwrap();
+    assert_eq!(found, grant(b"second", 2, 2));
+    assert_eq!(store.withdraw(user(7), None).await.unwrap(), 1);
+    // Nothing of it is left: the next one is the first again.
+    store.consent(&new(2, 7, b"again", 9)).await.unwrap();
+    let found = store.join_grant(guild(2), user(7)).await.unwrap();
+    assert_eq!(found, grant(b"again", 9, 1));
+    assert_eq!(store.count_consents(guild(1)).await.unwrap(), 1);
+}
+
+async fn a_grant_is_renewed_by_one_at_a_time(storage: Storage) {
+    const LONG: Duration = Duration::from_secs(3600);
+    let store = storage.join_consents();
+    store.consent(&new(1, 7, b"first", 1)).await.unwrap();
+    assert!(!store.hold_grant(user(7), 2, LONG).await.unwrap());
+    assert!(store.hold_grant(user(7), 1, LONG).await.unwrap());
+    assert!(!store.hold_grant(user(7), 1, LONG).await.unwrap());
+    let renewed = store.renew_grant(user(7), 1, b"second", t(5000)).await;
+    assert!(renewed.unwrap());
+    let late = store.renew_grant(user(7), 1, b"late", t(6000)).await;
+    assert!(!late.unwrap());
+    let found = store.join_grant(guild(1), user(7)).await.unwrap().unwrap();
+    assert_eq!((&*found.sealed, found.version), (&b"second"[..], 2));
+    assert_eq!(found.ends_at, stored(5000));
+    // Who held the old one does not hold the new one; and nobody holds for ever.
+    let moment = Duration::ZERO;
+    assert!(store.hold_grant(user(7), 2, moment).await.unwrap());
+    assert!(store.hold_grant(user(7), 2, LONG).await.unwrap());
+    // The person consents again meanwhile: that one counts.
+    store.consent(&new(1, 7, b"third", 3)).await.unwrap();
+    assert!(!store.end_grant(user(7), 2).await.unwrap());
+    assert!(store.hold_grant(user(7), 3, LONG).await.unwrap());
+    assert!(store.end_grant(user(7), 3).await.unwrap());
+    assert_eq!(store.count_consents(guild(1)).await.unwrap(), 0);
+    assert_eq!(store.consents_of(user(7)).await.unwrap(), []);
+}
