@@ -18,11 +18,12 @@ on_both!(
     a_step_name_is_used_once,
     a_task_runs_to_its_output,
     nothing_is_cleared_away_before_the_end_is_stored,
+    a_crash_between_effect_and_record_repeats_that_step_alone,
+    a_task_that_gets_on_survives_any_number_of_crashes,
+    a_task_that_kills_its_runners_fails_in_the_end,
 );
 
-#[tokio::test]
-async fn a_crash_between_effect_and_record_repeats_that_step_alone() {
-    let world = World::new().await;
+async fn a_crash_between_effect_and_record_repeats_that_step_alone(world: World) {
     let (effects, reached) = (Effects::default(), Arc::new(Notify::new()));
     let job = {
         let (effects, reached) = (effects.clone(), reached.clone());
@@ -50,12 +51,10 @@ async fn a_crash_between_effect_and_record_repeats_that_step_alone() {
             })
         })
     };
-    let first = world.engine(&job);
-    let crashing = first.start(CancellationToken::new());
-    let id = create(&first).await;
+    let first = world.mortal(&job).await;
+    let id = create(&first.engine).await;
     reached.notified().await;
-    crashing.abort();
-    assert!(crashing.await.unwrap_err().is_cancelled());
+    first.kill().await;
 
     let second = world.engine(&job).start(CancellationToken::new());
     // Scan and upkeep.
@@ -78,10 +77,8 @@ async fn a_crash_between_effect_and_record_repeats_that_step_alone() {
 }
 
 /// Twelve crashes, each after one new step.
-#[tokio::test]
-async fn a_task_that_gets_on_survives_any_number_of_crashes() {
+async fn a_task_that_gets_on_survives_any_number_of_crashes(world: World) {
     const CRASHES: u32 = 12;
-    let world = World::new().await;
     let effects = Effects::default();
     let (stuck, mut stuck_at) = mpsc::unbounded_channel();
     let job = {
@@ -104,10 +101,9 @@ async fn a_task_that_gets_on_survives_any_number_of_crashes() {
     };
     let id = create(&world.engine(&job)).await;
     for n in 0..CRASHES {
-        let engine = world.engine(&job).start(CancellationToken::new());
+        let engine = world.mortal(&job).await;
         assert_eq!(meanwhile(&world.clock, stuck_at.recv()).await, Some(n));
-        engine.abort();
-        engine.await.unwrap_err();
+        engine.kill().await;
         world.pass(LEASE).await;
     }
     let last = world.engine(&job).start(CancellationToken::new());
@@ -118,9 +114,7 @@ async fn a_task_that_gets_on_survives_any_number_of_crashes() {
     last.abort();
 }
 
-#[tokio::test]
-async fn a_task_that_kills_its_runners_fails_in_the_end() {
-    let world = World::new().await;
+async fn a_task_that_kills_its_runners_fails_in_the_end(world: World) {
     let (entered, mut entries) = mpsc::unbounded_channel();
     let job = Scripted::new(move |cx| {
         let entered = entered.clone();
@@ -131,10 +125,9 @@ async fn a_task_that_kills_its_runners_fails_in_the_end() {
     });
     let id = create(&world.engine(&job)).await;
     for attempt in 1..=MAX_ATTEMPTS {
-        let engine = world.engine(&job).start(CancellationToken::new());
+        let engine = world.mortal(&job).await;
         assert_eq!(meanwhile(&world.clock, entries.recv()).await, Some(attempt));
-        engine.abort();
-        engine.await.unwrap_err();
+        engine.kill().await;
         world.pass(LEASE).await;
     }
     let last = world.engine(&job).start(CancellationToken::new());

@@ -16,12 +16,12 @@ use crate::harness::{HEARTBEAT, LEASE, Scripted, World, create, meanwhile, on_bo
 on_both!(
     heartbeats_keep_the_lease_and_losing_it_stops_the_body,
     an_engine_never_runs_a_task_beside_itself,
+    a_stale_runner_is_fenced_out,
+    a_fence_check_keeps_others_away,
 );
 
 /// A runner whose machine was suspended wakes up and goes on as if nothing had happened.
-#[tokio::test]
-async fn a_stale_runner_is_fenced_out() {
-    let world = World::new().await;
+async fn a_stale_runner_is_fenced_out(world: World) {
     let (entered, mut entries) = mpsc::unbounded_channel();
     let (stale_goes_on, ended) = (Arc::new(Notify::new()), Arc::new(AtomicU32::new(0)));
     let job = {
@@ -175,9 +175,7 @@ impl Drop for Counted {
 
 /// A runner that was suspended for longer than its lease may go on while nobody took its task; from
 /// its check on nobody does.
-#[tokio::test]
-async fn a_fence_check_keeps_others_away() {
-    let world = World::new().await;
+async fn a_fence_check_keeps_others_away(world: World) {
     let gate = Arc::new(Notify::new());
     let (entered, mut entries) = mpsc::unbounded_channel();
     let job = {

@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Effects, LEASE, Scripted, World, create, meanwhile, on_both};
 
-on_both!(a_step_that_does_not_end_is_dropped_after_its_grace,);
+on_both!(
+    a_step_that_does_not_end_is_dropped_after_its_grace,
+    a_stopping_engine_lets_a_step_end_and_hands_over_at_once,
+);
 
 /// A step that is under way gets its grace, and what it did is recorded.
-#[tokio::test]
-async fn a_stopping_engine_lets_a_step_end_and_hands_over_at_once() {
-    let world = World::new().await;
+async fn a_stopping_engine_lets_a_step_end_and_hands_over_at_once(world: World) {
     let effects = Effects::default();
     let goes_on = Arc::new(Notify::new());
     let (entered, mut entries) = mpsc::unbounded_channel();

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use splashtail_core::clock::{BoxFuture, Clock, ManualClock, SystemClock};
 use splashtail_core::config::DatabaseTarget;
@@ -22,6 +23,7 @@ use splashtail_storage::{Storage, TaskLogEntry, TaskRow};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Both tests of each: on SQLite, and on PostgreSQL when `DATABASE_URL` names one whose user may create
@@ -188,9 +190,45 @@ pub struct World {
     pub directory: TempDir,
     pub clock: ManualClock,
     pub times: Times,
+    target: DatabaseTarget,
+}
+
+/// An engine with connections of its own, so that it can be killed like a process.
+pub struct Mortal {
+    pub engine: Engine,
+    storage: Storage,
+    running: JoinHandle<()>,
+    /// Where its connections are seen, and under which name.
+    seen: Option<(sqlx::PgPool, String)>,
+}
+
+impl Mortal {
+    /// It ends where it stands. What it had sent is done when this returns, or never will be: a statement
+    /// that the server has yet to read is read before the end of its connection.
+    pub async fn kill(self) {
+        self.running.abort();
+        assert!(self.running.await.unwrap_err().is_cancelled());
+        self.storage.close().await;
+        let Some((pool, name)) = self.seen else {
+            return;
+        };
+        let there = "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = $1";
+        let gone = async {
+            loop {
+                let there = sqlx::query_scalar::<_, i64>(there).bind(&name);
+                if there.fetch_one(&pool).await.unwrap() == 0 {
+                    return;
+                }
+            }
+        };
+        let patience = Duration::from_secs(60);
+        let gone = tokio::time::timeout(patience, gone).await;
+        gone.expect("its connections never ended");
+    }
 }
 
 /// Moves what a database keeps of time: its own clock cannot be moved.
+#[derive(Clone)]
 pub enum Times {
     Sqlite(sqlx::SqlitePool),
     Postgres(sqlx::PgPool),
@@ -234,6 +272,10 @@ impl Times {
     }
 }
 
+fn key() -> DataKey {
+    DataKey::parse(&"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=".into()).unwrap()
+}
+
 /// It starts with the database's, which it cannot be.
 pub fn clock() -> ManualClock {
     ManualClock::new(SystemClock.now().trunc_subsecs(0))
@@ -262,6 +304,7 @@ impl World {
         let clock = clock();
         let path = directory.path().join("splashtail.db");
         let target = DatabaseTarget::Sqlite(path.clone());
+        let own = target.clone();
         let storage = Storage::open(&target, &CancellationToken::new())
             .await
             .unwrap();
@@ -274,6 +317,7 @@ impl World {
             directory,
             clock,
             times: Times::Sqlite(sqlx::SqlitePool::connect_lazy_with(options)),
+            target: own,
         }
     }
 
@@ -306,6 +350,7 @@ impl World {
             directory: tempfile::tempdir().unwrap(),
             clock: clock(),
             times: Times::Postgres(sqlx::PgPool::connect_lazy_with(own)),
+            target,
         };
         let remove = async move {
             let drop = format!("DROP DATABASE {name} WITH (FORCE)");
@@ -355,8 +400,7 @@ impl World {
     }
 
     pub fn builder(&self, clock: &ManualClock) -> EngineBuilder {
-        let key = DataKey::parse(&"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=".into()).unwrap();
-        Engine::builder(self.storage.clone(), clock.shared(), key).timing(self.timing())
+        Engine::builder(self.storage.clone(), clock.shared(), key()).timing(self.timing())
     }
 
     pub fn timing(&self) -> Timing {
@@ -373,6 +417,34 @@ impl World {
 
     pub fn engine(&self, job: &Scripted) -> Engine {
         self.builder(&self.clock).register(job.clone()).build()
+    }
+
+    /// An engine that runs, and can be killed.
+    pub async fn mortal(&self, job: &Scripted) -> Mortal {
+        let (target, seen) = match (&self.target, &self.times) {
+            (DatabaseTarget::Postgres(url), Times::Postgres(pool)) => {
+                let name = format!("mortal_{}", TaskId::random().get().simple());
+                let url = url.expose_secret();
+                let joint = if url.contains('?') { '&' } else { '?' };
+                let url = format!("{url}{joint}application_name={name}");
+                let target = DatabaseTarget::Postgres(url.into());
+                (target, Some((pool.clone(), name)))
+            }
+            (target, _) => (target.clone(), None),
+        };
+        let storage = Storage::open(&target, &CancellationToken::new())
+            .await
+            .unwrap();
+        let engine = Engine::builder(storage.clone(), self.clock.shared(), key())
+            .timing(self.timing())
+            .register(job.clone())
+            .build();
+        Mortal {
+            running: engine.start(CancellationToken::new()),
+            engine,
+            storage,
+            seen,
+        }
     }
 
     /// An engine on another machine, whose time passes on its own.

@@ -46,8 +46,12 @@ impl Postgres {
             ));
         }
         let options = PgConnectOptions::from_str(url)
-            .map_err(|error| StorageError::Address(without_url(&error, url)))?
-            .application_name("splashtail");
+            .map_err(|error| StorageError::Address(without_url(&error, url)))?;
+        // Who runs several has them told apart in `pg_stat_activity` by the address.
+        let options = match options.get_application_name() {
+            Some(_) => options,
+            None => options.application_name("splashtail"),
+        };
         // Not through the pool: it waits for a server that refuses connections, and then says only
         // that it has waited.
         tokio::time::timeout(CONNECT, examine(&options))
