@@ -32,10 +32,6 @@ pub struct CreateRequest {
     pub run_after: Option<DateTime<Utc>>,
     /// `None` = that of its kind.
     pub priority: Option<Priority>,
-    /// The task that ordered this one.
-    pub parent: Option<TaskId>,
-    /// Who is behind it, for the record.
-    pub actor: Option<String>,
 }
 
 impl CreateRequest {
@@ -49,8 +45,6 @@ impl CreateRequest {
             idempotency_key: None,
             run_after: None,
             priority: None,
-            parent: None,
-            actor: None,
         }
     }
 }
@@ -93,8 +87,6 @@ impl Engine {
             idempotency_key,
             run_after,
             priority,
-            parent,
-            actor,
         } = request;
         let job = self.job(&name)?;
         let idempotency = idempotency_key
@@ -143,8 +135,6 @@ impl Engine {
                 .unwrap_or_else(|| job.priority()),
             run_after,
             deadline: job.deadline(),
-            parent,
-            actor,
             expires_at: self.inner.keep.map(|keep| created_at + keep),
             created_at,
         };

@@ -90,7 +90,6 @@ async fn order_one(engine: &Engine, due: &Due) -> Result<(), CallError> {
     }
     let request = CreateRequest {
         idempotency_key: Some(key),
-        actor: schedule.actor.clone(),
         priority: Some(Priority::Scheduled),
         ..CreateRequest::new(CLIENT, &schedule.name, data)
     };

@@ -111,10 +111,6 @@ pub struct NewTask {
     pub run_after: Option<DateTime<Utc>>,
     /// After how long under runners it is given up; `None` = never.
     pub deadline: Option<Duration>,
-    /// The task that ordered this one.
-    pub parent: Option<TaskId>,
-    /// Who is behind it.
-    pub actor: Option<String>,
     /// As long after its end as this is after `created_at` it is deleted; `None` = never.
     pub expires_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,

@@ -309,8 +309,6 @@ impl TestServer {
             priority: Priority::Interactive,
             run_after: None,
             deadline: None,
-            parent: None,
-            actor: None,
             expires_at: None,
             created_at: self.now(),
         };

@@ -317,8 +317,6 @@ mod tests {
             priority: Priority::Interactive,
             run_after: None,
             deadline: None,
-            parent: None,
-            actor: None,
             expires_at: None,
             created_at: now,
         };

@@ -95,8 +95,6 @@ fn task(at_ms: i64) -> NewTask {
         priority: Priority::Interactive,
         run_after: None,
         deadline: None,
-        parent: None,
-        actor: None,
         expires_at: None,
         created_at: t(at_ms),
     }

@@ -96,8 +96,6 @@ async fn urgent_tasks_come_first(storage: Storage) {
     ] {
         let order = NewTask {
             priority,
-            parent: ids.first().copied(),
-            actor: Some("u/1".to_owned()),
             ..task(at)
         };
         let id = created(&storage, &order).await.id;

@@ -11,7 +11,6 @@ contract!(a_nul_in_a_name_stops_no_store);
 /// Discord's names may hold one, and PostgreSQL's text none.
 async fn a_nul_in_a_name_stops_no_store(storage: Storage) {
     let order = NewTask {
-        actor: Some("u/\x001".to_owned()),
         fields: json!({"Name": "a\0b"}),
         ..task(0)
     };

@@ -47,12 +47,12 @@ macro_rules! insert_task {
         concat!(
             "INSERT INTO tasks (task_id, task_name, owner, fields, encrypted, state, requested, \
                 slot_guild, slot_kind, client, idempotency, expires_at, created_at, last_updated, \
-                run_after, priority, parent, actor, deadline_at) \
+                run_after, priority, deadline_at) \
              VALUES ($1, $2, $3, $4, $5, 'pending', $6, $8, $9, $10, $11, $12, $7, $7, \
                 COALESCE($13, ",
             now!($engine),
-            "), $14, $15, $16, ",
-            later!($engine, "$13", "$17"),
+            "), $14, ",
+            later!($engine, "$13", "$15"),
             ") \
              ON CONFLICT (client, task_name, idempotency) WHERE idempotency IS NOT NULL DO NOTHING \
              RETURNING ",
@@ -263,8 +263,6 @@ impl TaskStore for Engine {
             .bind(task.expires_at)
             .bind(task.run_after)
             .bind(task.priority as i32)
-            .bind(task.parent)
-            .bind(task.actor.as_deref())
             .bind(task.deadline.map(length));
         let mut tx = self.begin().await?;
         let Some(row) = tx.fetch_optional(insert).await? else {
