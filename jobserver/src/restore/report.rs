@@ -114,6 +114,10 @@ fn reason(why: Why) -> (&'static str, String) {
             "it takes a higher boost tier; the nearest value that goes is taken",
         ),
         Why::Over => ("over", "the event is over"),
+        Why::UsedUp => (
+            "used_up",
+            "it had led in as many people as it was to, so it is over",
+        ),
         Why::PlainInvite => (
             "plain_invite",
             "the new invite only leads into the channel: it gives no roles, and leads to no \

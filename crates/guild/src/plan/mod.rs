@@ -162,6 +162,8 @@ pub enum Why {
     NeedsBoosts,
     /// The event is over, and is not repeated.
     Over,
+    /// The invite had led in as many as it was to: its like would lead in none.
+    UsedUp,
     /// Invites are made anew without what the old one did beside leading in.
     PlainInvite,
     /// Discord does not let anybody.

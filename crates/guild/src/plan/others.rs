@@ -59,6 +59,7 @@ impl Draft<'_> {
             }
             if kind == Kind::Invite {
                 let Some(uses) = uses_left(&object) else {
+                    self.unable(kind, id, Vec::new(), Why::UsedUp);
                     continue;
                 };
                 body.insert("max_uses".to_owned(), uses.into());
