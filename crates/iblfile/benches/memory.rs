@@ -11,6 +11,8 @@ use chrono::DateTime;
 use splashtail_iblfile::{Archive, DerivedKey, Encryption, FileType, Limits, Meta, Writer};
 
 const SECTION: u64 = 8 << 20;
+/// Of all that the process ever held, whatever the size; kilobytes.
+const MOST: u64 = 200 << 10;
 
 fn main() {
     println!("\n| Backup files | time | peak memory |\n|---|---|---|");
@@ -57,6 +59,8 @@ fn tell(what: &str, megabytes: u64, began: Instant) {
     let seconds = began.elapsed().as_secs_f64();
     let peak = peak.unwrap_or_default().trim();
     println!("| {megabytes} MB encrypted, {what} | {seconds:.1} s | {peak} |");
+    let kilobytes = peak.trim_end_matches(" kB").parse::<u64>().unwrap();
+    assert!(kilobytes <= MOST, "{what}: {peak} are more than {MOST} kB");
 }
 
 /// Bytes that do not repeat, from a number.

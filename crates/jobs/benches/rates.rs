@@ -25,12 +25,18 @@ use splashtail_storage::Storage;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 /// Jobs at a time.
 const MANY: u32 = 16;
 const STARTS: usize = 1000;
+/// Jobs of which only how many end in a second counts, and how many are ordered at a time.
+const TRIVIAL: usize = 8000;
+const ORDERERS: usize = 16;
+/// Of those in a second, over PostgreSQL.
+const LEAST_TRIVIAL: f64 = 2000.0;
 /// Steps or effects of each job.
 const RECORDS: u32 = 500;
 
@@ -171,13 +177,36 @@ impl Bench {
         f64::from(jobs * records) / began.elapsed().as_secs_f64()
     }
 
+    /// Jobs that do nothing, from the first order to the last end, in a second.
+    async fn trivial(&mut self) -> f64 {
+        let jobs = TRIVIAL / self.part as usize;
+        let began = Instant::now();
+        let mut orders = JoinSet::new();
+        for orderer in 0..ORDERERS {
+            let engine = self.engine.clone();
+            orders.spawn(async move {
+                for _ in (orderer..jobs).step_by(ORDERERS) {
+                    let fields = json!({"steps": 0, "effects": 0});
+                    let request = CreateRequest::new("bench", "records", fields);
+                    engine.create(request).await.unwrap();
+                }
+            });
+        }
+        for _ in 0..jobs {
+            self.ended().await;
+        }
+        orders.join_all().await;
+        jobs as f64 / began.elapsed().as_secs_f64()
+    }
+
     async fn close(self) {
         self.stop.cancel();
         self.storage.close().await;
     }
 }
 
-async fn measure(name: &str, target: DatabaseTarget) {
+/// How many trivial jobs there were in a second.
+async fn measure(name: &str, target: DatabaseTarget) -> f64 {
     let mut bench = Bench::open(target).await;
     // The first ones prepare statements.
     bench.rate(1, true).await;
@@ -189,39 +218,47 @@ async fn measure(name: &str, target: DatabaseTarget) {
             rates.push(format!("{:.0}", bench.rate(jobs, steps).await));
         }
     }
+    let trivial = bench.trivial().await;
     println!(
-        "| {name} | {:.2} ms | {:.2} ms | {} |",
+        "| {name} | {:.2} ms | {:.2} ms | {} | {trivial:.0} |",
         at(50),
         at(99),
         rates.join(" | ")
     );
     bench.close().await;
+    trivial
 }
 
 /// In a database of its own.
-async fn measure_postgres(server: &str) {
+async fn measure_postgres(server: &str) -> f64 {
     let name = format!("rates_{}", TaskId::random().get().simple());
     let mut admin = PgConnection::connect(server).await.unwrap();
     let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
     sqlx::query(create).execute(&mut admin).await.unwrap();
     let own = PgConnectOptions::from_str(server).unwrap().database(&name);
     let target = DatabaseTarget::Postgres(own.to_url_lossy().to_string().into());
-    measure("PostgreSQL", target).await;
+    let trivial = measure("PostgreSQL", target).await;
     let drop = AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"));
     sqlx::query(drop).execute(&mut admin).await.unwrap();
+    trivial
 }
 
 #[tokio::main]
 async fn main() {
     println!(
         "| Engine | job start p50 | p99 | steps/s, one job | {MANY} jobs | effects/s, one job | \
-         {MANY} jobs |"
+         {MANY} jobs | trivial jobs/s |"
     );
-    println!("|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|");
     let directory = tempfile::tempdir().unwrap();
     let sqlite = DatabaseTarget::Sqlite(directory.path().join("bench.db"));
     measure("SQLite", sqlite).await;
     if let Ok(url) = std::env::var("DATABASE_URL") {
-        measure_postgres(&url).await;
+        let trivial = measure_postgres(&url).await;
+        let short = std::env::var_os("RATES_SHORT").is_some();
+        assert!(
+            short || trivial >= LEAST_TRIVIAL,
+            "{trivial:.0} trivial jobs a second are fewer than {LEAST_TRIVIAL:.0}"
+        );
     }
 }

@@ -13,7 +13,7 @@ use splashtail_sandbox_world::journal::Record;
 
 use crate::saved;
 use crate::support::Jobserver;
-use crate::support::server::{BOT, GUILD, OWNER, World, unlimited};
+use crate::support::server::{BOT, GUILD, OWNER, World, limited, unlimited};
 
 /// More than the least, by a tenth.
 const BUDGET: f64 = 1.1;
@@ -174,6 +174,61 @@ async fn twenty_thousand_messages_are_read_page_by_page_and_once() {
     eprintln!("{calls:#?}");
     assert_eq!(saved, messages);
     told("20,000 messages: pages", read, pages);
+}
+
+/// Calls of a bot in a second, in all (Discord documentation, "Rate Limits").
+const GLOBAL: usize = 50;
+/// Of what the limits allow, on a quiet machine.
+const PACE: f64 = 0.9;
+/// Beside other tests and without optimisation: it is still not one after the other.
+const BUSY_PACE: f64 = 0.4;
+
+/// What the pages of messages take, against what Discord's limits alone make them take. `make bench` holds it
+/// to [`PACE`], by `BENCH`.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_are_read_as_fast_as_the_limits_allow() {
+    let world = limited("big").await;
+    let server = world.setup.start().await;
+    let journal = &world.sandbox.edge.sandbox.journal;
+    let since = journal.last();
+    let options = json!({"BackupMessages": true, "PerChannel": 4000, "MaxMessages": 4_000_000});
+    server.backup(&world, options).await;
+    let (mut calls, mut pages, mut refused) = (Vec::new(), Vec::new(), 0);
+    for entry in journal.since(since, usize::MAX) {
+        let Record::Request {
+            caller,
+            route: Some(route),
+            status,
+            ..
+        } = entry.record
+        else {
+            continue;
+        };
+        if caller.kind == "user" {
+            continue;
+        }
+        calls.push(entry.at_ms);
+        refused += usize::from(status == 429);
+        if route == "/channels/{channel_id}/messages" {
+            pages.push(entry.at_ms);
+        }
+    }
+    let (first, last) = (*pages.first().unwrap(), *pages.last().unwrap());
+    let within = calls.iter().filter(|at| (first..=last).contains(*at));
+    let within = within.count();
+    let least = within.div_ceil(GLOBAL) - 1;
+    let took = (last - first) as f64 / 1000.0;
+    let pace = least as f64 / took;
+    eprintln!(
+        "| {} pages of messages, {within} calls, {refused} refused | {took:.1} s | {least} s | {pace:.2} |",
+        pages.len()
+    );
+    assert!(pages.len() > 500 && least > 5, "{within} calls");
+    let budget = match std::env::var_os("BENCH") {
+        Some(_) => PACE,
+        None => BUSY_PACE,
+    };
+    assert!(pace >= budget, "{took} s for {least} s");
 }
 
 #[tokio::test(flavor = "multi_thread")]

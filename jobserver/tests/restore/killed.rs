@@ -76,6 +76,35 @@ enum End {
     Replaced,
 }
 
+/// Ends that a restore lived to see.
+#[derive(Debug, Clone, Copy, Default)]
+struct Died {
+    killed: usize,
+    replaced: usize,
+}
+
+impl Died {
+    fn add(&mut self, end: End) {
+        match end {
+            End::Killed => self.killed += 1,
+            End::Replaced => self.replaced += 1,
+        }
+    }
+
+    fn all(self) -> usize {
+        self.killed + self.replaced
+    }
+}
+
+impl std::iter::Sum for Died {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, more| Self {
+            killed: sum.killed + more.killed,
+            replaced: sum.replaced + more.replaced,
+        })
+    }
+}
+
 /// A death to come.
 #[derive(Debug, Clone, Copy)]
 struct Death {
@@ -151,8 +180,8 @@ impl Story {
     }
 
     /// Lets the jobserver die as planned, as often as the restore lasts; how often it did.
-    async fn survive(&mut self, id: TaskId, deaths: impl IntoIterator<Item = Death>) -> usize {
-        let mut died = 0;
+    async fn survive(&mut self, id: TaskId, deaths: impl IntoIterator<Item = Death>) -> Died {
+        let mut died = Died::default();
         for death in deaths {
             let gate = self.world.gate.as_ref().unwrap();
             let mut struck = gate.struck();
@@ -160,7 +189,7 @@ impl Story {
             if !self.die(id, &mut struck, death.end).await {
                 break;
             }
-            died += 1;
+            died.add(death.end);
         }
         self.world.gate.as_ref().unwrap().rest();
         died
@@ -285,10 +314,12 @@ fn drawn(seed: u64) -> impl Iterator<Item = Death> {
     })
 }
 
-/// Random deaths in all: `make test` has few, `RESTORE_DEATHS=200` as many as it says.
-fn wanted() -> usize {
+/// Random deaths in all: `make test` has few, `make bench` has 200 over each database, by `RESTORE_DEATHS`.
+fn wanted(usually: usize) -> usize {
     let asked = std::env::var("RESTORE_DEATHS").ok();
-    asked.and_then(|asked| asked.parse().ok()).unwrap_or(40)
+    asked
+        .and_then(|asked| asked.parse().ok())
+        .unwrap_or(usually)
 }
 
 /// What a test has time for: seven deaths of the program, one in order, of which none is followed by
@@ -327,7 +358,7 @@ async fn processes_killed(seed: u64, postgres: Option<url::Url>) {
         None => few(seed),
     };
     let most = deaths.len();
-    let died = story.survive(id, deaths).await;
+    let died = story.survive(id, deaths).await.all();
     assert!(died >= most.min(SURELY), "it ended after {died} deaths");
     story.outcome(id).await.assert_like(&calm, "processes");
     eprintln!("a restore came out as it should through the ends of {died} processes");
@@ -344,7 +375,30 @@ async fn processes_are_killed_over_postgresql_and_it_comes_out_as_if_undisturbed
     processes_killed(2, Some(postgres().await)).await;
 }
 
-async fn killed_again_and_again(calm: &Outcome, seed: u64, postgres: Option<url::Url>) -> usize {
+/// So many deaths, over several restores that go on side by side, and a line of the table of `make bench`.
+async fn killed_at_random(database: &str, wanted: usize, first: u64, over_postgres: bool) {
+    let calm = undisturbed().await;
+    let (mut died, mut seed, mut restores) = (Died::default(), first, 0);
+    while died.all() < wanted {
+        let left = (wanted - died.all()).div_ceil(DEATHS).min(SIDE_BY_SIDE) as u64;
+        let calm = &calm;
+        let runs = (seed..seed + left).map(|seed| async move {
+            let address = match over_postgres {
+                true => Some(postgres().await),
+                false => None,
+            };
+            killed_again_and_again(calm, seed, address).await
+        });
+        let ends = futures_util::future::join_all(runs).await;
+        died = [died].into_iter().chain(ends).sum();
+        seed += left;
+        restores += left;
+    }
+    let Died { killed, replaced } = died;
+    eprintln!("| {database} | {restores} | {killed} | {replaced} | 0 |");
+}
+
+async fn killed_again_and_again(calm: &Outcome, seed: u64, postgres: Option<url::Url>) -> Died {
     let mut story = story(gated_over("small", postgres).await).await;
     let id = story.order().await;
     let died = story.survive(id, drawn(seed).take(DEATHS)).await;
@@ -357,29 +411,13 @@ async fn killed_again_and_again(calm: &Outcome, seed: u64, postgres: Option<url:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_random_it_comes_out_as_if_undisturbed() {
-    let calm = undisturbed().await;
-    let (wanted, mut died, mut seed) = (wanted(), 0, 0);
-    while died < wanted {
-        let left = (wanted - died).div_ceil(DEATHS).min(SIDE_BY_SIDE) as u64;
-        let runs = (seed..seed + left).map(|seed| killed_again_and_again(&calm, seed, None));
-        let counts = futures_util::future::join_all(runs).await;
-        died += counts.iter().sum::<usize>();
-        seed += left;
-    }
-    eprintln!("a restore came out as it should through {died} random deaths");
+    killed_at_random("SQLite", wanted(40), 0, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs DATABASE_URL"]
 async fn killed_at_random_over_postgresql_it_comes_out_as_if_undisturbed() {
-    let calm = undisturbed().await;
-    let (wanted, mut died, mut seed) = (wanted() / 2, 0, 1000);
-    while died < wanted {
-        let database = postgres().await;
-        died += killed_again_and_again(&calm, seed, Some(database)).await;
-        seed += 1;
-    }
-    eprintln!("over PostgreSQL through {died} random deaths");
+    killed_at_random("PostgreSQL", wanted(20), 1000, true).await;
 }
 
 /// In `make test` the first changes alone; `RESTORE_DEATHS` has all of them cut off.

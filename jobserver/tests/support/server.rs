@@ -67,6 +67,13 @@ pub async fn unlimited(name: &str) -> World {
     world
 }
 
+/// A world with Discord's limits, in real time.
+pub async fn limited(name: &str) -> World {
+    let sandbox = sandbox(name, 1.0, false).await;
+    let base = sandbox.rest.clone();
+    World::of(sandbox, base, None, None)
+}
+
 /// `strict`: every exchange is held against Discord's description, which takes longer.
 async fn sandbox(name: &str, rate: f64, strict: bool) -> Running {
     // Ids tell when an object was made: the simulated Discord and the jobserver live in one time.
