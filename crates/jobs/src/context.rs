@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -254,11 +255,17 @@ impl JobContext {
     /// as something is done; about once a second it is written down, with an estimate of the time
     /// left. As with the log, progress does not fail for its report.
     pub async fn advance(&self, what: &str, done: u64, total: u64) {
+        self.advance_by(what, done, total, None).await;
+    }
+
+    /// The same where it is known how long the rest took before, see [`Self::learned`]: the estimate goes by
+    /// that, held against how long what is done has taken now.
+    pub async fn advance_by(&self, what: &str, done: u64, total: u64, left: Option<Duration>) {
         let (held, queue) = (self.held(), self.held().storage.queue());
         let advance = {
             let pace = self.shared.pace.lock();
             let mut pace = pace.unwrap_or_else(PoisonError::into_inner);
-            pace.tell(held.clock.monotonic(), what, done, total)
+            pace.tell_by(held.clock.monotonic(), what, (done, total), left)
         };
         let Some(advance) = advance else { return };
         let at = held.clock.now();

@@ -119,6 +119,10 @@ struct Run<'a> {
     released: bool,
     /// What the last line of progress was about, and when.
     told: (Option<Line>, usize),
+    /// How long the effects behind each took before, where that is known.
+    left_before: Option<Vec<Duration>>,
+    /// Effects whose turn has come.
+    passed: usize,
 }
 
 impl<'a> CarryOut<'a> {
@@ -151,7 +155,14 @@ impl<'a> CarryOut<'a> {
     {
         let surplus = surplus_begins(effects);
         let standing = standing(self.live);
+        let verbs: Vec<String> = effects
+            .iter()
+            .map(|effect| verb(&effect.operation, kind_of(&effect.operation)))
+            .collect();
+        let learned = self.cx.learned().await;
         let mut run = Run {
+            left_before: learned.left(verbs.iter().map(String::as_str)),
+            passed: 0,
             order: self,
             total: effects.len(),
             mapping,
@@ -236,6 +247,7 @@ impl Run<'_> {
     }
 
     async fn effect(&mut self, effect: &Effect) -> Result<(), JobError> {
+        self.passed += 1;
         if self.waiting.holds(effect) {
             return Ok(());
         }
@@ -273,7 +285,10 @@ impl Run<'_> {
                 }
                 self.done += 1;
                 let (done, total) = (self.done as u64, self.total as u64);
-                self.order.cx.advance("changes", done, total).await;
+                let left = self.left_before.as_ref();
+                let left = left.and_then(|left| left.get(self.passed).copied());
+                let cx = self.order.cx;
+                cx.advance_by("changes", done, total, left).await;
                 Ok(())
             }
             Err(JobError::Permanent { code, message, .. }) if !stops_everything(&code) => {
