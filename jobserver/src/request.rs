@@ -8,8 +8,8 @@ use splashtail_discord::permissions::bits;
 use crate::backup::coverage::KnownChannel;
 use crate::fields;
 
-/// Bytes.
-pub const LONGEST_PASSWORD: usize = 1024;
+/// Bytes. A private key in place of a password has some 1,700.
+pub const LONGEST_PASSWORD: usize = 4096;
 /// Digits of a plan's hash.
 pub const PLAN_HASH: usize = 64;
 /// Twice what a server can have; the row keeps them.

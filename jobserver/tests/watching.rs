@@ -196,7 +196,7 @@ async fn backups_are_looked_into() {
     );
     let (status, answer) = look(second, json!("wrong")).await;
     assert_eq!((status, &answer["code"]), (400, &json!("wrong_password")));
-    let (status, answer) = look(second, json!("x".repeat(1025))).await;
+    let (status, answer) = look(second, json!("x".repeat(4097))).await;
     assert_eq!(
         (status, &answer["code"]),
         (400, &json!("password_too_long"))

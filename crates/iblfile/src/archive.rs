@@ -60,7 +60,7 @@ pub enum EncryptionKind {
     None,
     /// AES-256-GCM under a password.
     Aes256,
-    /// RSA key pair; recognised, not decrypted.
+    /// AES-256-GCM under a key that only the holder of a private key finds.
     Pem,
 }
 
@@ -123,7 +123,8 @@ impl<R> fmt::Debug for Archive<R> {
 
 impl<R: Read + Seek> Archive<R> {
     /// Opens a container. The password is ignored when the file is not encrypted: whether it is
-    /// one reads from the file.
+    /// one reads from the file. Of a file for the holder of a private key it is that key, as PEM of
+    /// PKCS#8.
     pub fn open(source: R, password: Option<&str>, limits: Limits) -> Result<Self> {
         Self::open_with(source, Keyring::new(password), limits)
     }
@@ -162,7 +163,17 @@ impl<R: Read + Seek> Archive<R> {
         header.check(&digest(&mut source)?)?;
         let (mut bytes, len) = match header.kind {
             EncryptionKind::None => (Bytes::Source(source, base), total - base),
-            EncryptionKind::Pem => return Err(Error::UnsupportedEncryption("pem")),
+            EncryptionKind::Pem => {
+                let head = pem::read_head(&mut source, base)?;
+                let (salt, sealed) = sealed(&mut source, base + head.len() as u64, total)?;
+                let key = keys.unseal(&head, salt)?;
+                if !sealed.opens(key.key(), &mut source)? {
+                    return Err(Error::WrongPassword);
+                }
+                let len = sealed.len;
+                let unsealed = Unsealed::new(source, &sealed, key.key());
+                (Bytes::Sealed(Box::new(unsealed)), len)
+            }
             EncryptionKind::Aes256 => {
                 let (salt, sealed) = sealed(&mut source, base, total)?;
                 let fits = |key: &[u8; 32]| Ok(sealed.opens(key, &mut source)?.then_some(()));

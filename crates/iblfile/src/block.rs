@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::archive::EncryptionKind;
 use crate::crypto::{self, AES_OVERHEAD, Encryption, Keyring, NONCE_LEN, SALT_LEN};
-use crate::{DerivedKey, Error, Result};
+use crate::{DerivedKey, Error, Result, pem};
 
 pub(crate) const MAGIC: [u8; 6] = *b"iblaef";
 pub(crate) const HEADER_LEN: usize = 54;
@@ -74,8 +74,9 @@ fn padded_id(kind: EncryptionKind) -> [u8; ID_LEN] {
 /// How many bytes of a block's payload are not data.
 pub(crate) fn payload_overhead(kind: EncryptionKind) -> usize {
     match kind {
-        EncryptionKind::None | EncryptionKind::Pem => 0,
+        EncryptionKind::None => 0,
         EncryptionKind::Aes256 => AES_OVERHEAD,
+        EncryptionKind::Pem => pem::OVERHEAD,
     }
 }
 
@@ -123,6 +124,13 @@ pub(crate) fn seal_in_place(
             head.extend_from_slice(&nonce);
             Ok((EncryptionKind::Aes256, head, tag.to_vec()))
         }
+        Encryption::Pem(sealed) => {
+            let (nonce, tag) = crypto::encrypt(sealed.key().key(), data)?;
+            let mut head = sealed.head().to_vec();
+            head.extend_from_slice(&sealed.key().salt());
+            head.extend_from_slice(&nonce);
+            Ok((EncryptionKind::Pem, head, tag.to_vec()))
+        }
     }
 }
 
@@ -151,7 +159,20 @@ pub(crate) fn decrypt_payload(
 ) -> Result<std::ops::Range<usize>> {
     match kind {
         EncryptionKind::None => Ok(0..payload.len()),
-        EncryptionKind::Pem => Err(Error::UnsupportedEncryption("pem")),
+        EncryptionKind::Pem => {
+            let head = pem::head_of(payload)?.to_vec();
+            let rest = &mut payload[head.len()..];
+            if rest.len() < AES_OVERHEAD {
+                return Err(Error::corrupt("an encrypted part is too short"));
+            }
+            let (salt, sealed) = rest.split_at_mut(SALT_LEN);
+            let salt = (&*salt).try_into().expect("split at the salt length");
+            let key = keys.unseal(&head, salt)?;
+            let opened = crypto::decrypt(key.key(), sealed)?;
+            let len = opened.ok_or(Error::WrongPassword)?.len();
+            let start = head.len() + SALT_LEN + NONCE_LEN;
+            Ok(start..start + len)
+        }
         EncryptionKind::Aes256 => {
             if payload.len() < AES_OVERHEAD {
                 return Err(Error::corrupt("an encrypted part is too short"));

@@ -7,6 +7,7 @@ use rand::Rng as _;
 use sha2::{Digest as _, Sha256};
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::pem::{PrivateKey, SealedKey};
 use crate::{Error, Result};
 
 pub(crate) const SALT_LEN: usize = 8;
@@ -22,6 +23,8 @@ pub enum Encryption {
     None,
     /// AES-256-GCM under a key derived from a password.
     Aes256(DerivedKey),
+    /// The same under a key that only the holder of a private key finds again.
+    Pem(SealedKey),
 }
 
 /// The AES key that Argon2id makes of a password and a salt.
@@ -166,6 +169,20 @@ impl Keyring {
             return Err(Error::PasswordRequired);
         }
         Ok(self.forms.iter().map(String::as_str))
+    }
+
+    /// The key of a file for the holder of a private key, which is given in place of a password. Whether it
+    /// is the right one shows when it opens something.
+    pub(crate) fn unseal(&mut self, head: &[u8], salt: [u8; SALT_LEN]) -> Result<DerivedKey> {
+        if let Some(last) = self.last.as_ref().filter(|last| last.salt == salt) {
+            return Ok(last.clone());
+        }
+        let given = self.forms()?.next().and_then(PrivateKey::parse);
+        let password = given.and_then(|key| key.password(head));
+        let password = password.ok_or(Error::WrongPassword)?;
+        let key = DerivedKey::derive(&password, salt);
+        self.last = Some(key.clone());
+        Ok(key)
     }
 
     /// [`decrypt`] with the key for a block's salt; the length of the plaintext.

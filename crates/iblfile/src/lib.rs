@@ -18,6 +18,7 @@ mod limits;
 mod members;
 mod meta;
 pub mod msgpack;
+mod pem;
 mod writer;
 
 pub use archive::{Archive, Container, EncryptionKind, Revision, SectionInfo};
@@ -26,4 +27,5 @@ pub use error::{Error, Result};
 pub use inspect::{InspectedSection, Inspection};
 pub use limits::Limits;
 pub use meta::{FileType, Meta, PROTOCOL_REV6, PROTOCOL_REV7, REGISTERED_TYPES};
+pub use pem::{InvalidPublicKey, PublicKey, SealedKey};
 pub use writer::Writer;

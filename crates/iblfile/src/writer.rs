@@ -142,7 +142,11 @@ impl<T: Read + Write + Seek> Writer<T> {
         self.written += 1024;
         let (kind, digest) = match encryption {
             Encryption::None => (EncryptionKind::None, self.digest()?),
-            Encryption::Aes256(key) => self.encrypt(key)?,
+            Encryption::Aes256(key) => (EncryptionKind::Aes256, self.encrypt(&[], key)?),
+            Encryption::Pem(sealed) => {
+                let digest = self.encrypt(sealed.head(), sealed.key())?;
+                (EncryptionKind::Pem, digest)
+            }
         };
         let end = self.target.stream_position()?;
         self.target.seek(SeekFrom::Start(0))?;
@@ -165,13 +169,15 @@ impl<T: Read + Write + Seek> Writer<T> {
         Ok(digest.finalize().into())
     }
 
-    /// Encrypts the archive where it is. It moves on by salt and nonce meanwhile, so each piece is
-    /// read before the one in front of it is written.
-    fn encrypt(&mut self, key: &DerivedKey) -> Result<(EncryptionKind, [u8; 32])> {
+    /// Encrypts the archive where it is. It moves on by what is `before` it, salt and nonce meanwhile, which
+    /// is less than a piece, so each piece is read before the one in front of it is written.
+    fn encrypt(&mut self, before: &[u8], key: &DerivedKey) -> Result<[u8; 32]> {
         let nonce = crypto::nonce();
         let mut pass = Pass::new(key.key(), &nonce);
         let base = HEADER_LEN as u64;
-        let head: Vec<u8> = key.salt().into_iter().chain(nonce).collect();
+        let mut head = before.to_vec();
+        head.extend_from_slice(&key.salt());
+        head.extend_from_slice(&nonce);
         let (mut digest, mut waiting) = (Sha256::new(), head.clone());
         let (mut read_at, mut write_at) = (0, 0);
         let mut left = self.written;
@@ -195,7 +201,7 @@ impl<T: Read + Write + Seek> Writer<T> {
         let tag = pass.tag();
         self.target.write_all(&tag)?;
         digest.update(tag);
-        Ok((EncryptionKind::Aes256, digest.finalize().into()))
+        Ok(digest.finalize().into())
     }
 
     fn member(&mut self, name: &str, data: &[u8]) -> Result<()> {

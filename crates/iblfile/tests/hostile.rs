@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
 use splashtail_iblfile::msgpack::{Value, decode, encode};
 use splashtail_iblfile::{
     Archive, DerivedKey, Encryption, Error, FileType, Limits, Meta, Writer, block,
@@ -179,14 +180,16 @@ fn the_last_duplicate_wins() {
 }
 
 #[test]
-fn pem_is_recognised_but_not_supported() {
-    let mut file = file_of(FileType::TEST, &Encryption::None);
-    file[38..54].copy_from_slice(b"pem$$$$$$$$$$$$$");
-    let error = open(file, None, Limits::default()).unwrap_err();
-    assert!(
-        matches!(error, Error::UnsupportedEncryption("pem")),
-        "{error}"
-    );
+fn what_only_claims_to_be_for_a_private_key_is_damaged() {
+    for count in [0, 33, 255] {
+        let mut file = file_of(FileType::TEST, &Encryption::None);
+        file[38..54].copy_from_slice(b"pem$$$$$$$$$$$$$");
+        file[54] = count;
+        let digest = Sha256::digest(&file[54..]);
+        file[6..38].copy_from_slice(&digest);
+        let error = open(file, Some("a key"), Limits::default()).unwrap_err();
+        assert!(matches!(error, Error::Corrupt(_)), "{count}: {error}");
+    }
 }
 
 #[test]

@@ -57,6 +57,12 @@ pub trait Job: Send + Sync + 'static {
     /// dies in between calls it for none; may be called again for what is gone already.
     async fn ended(&self, _task: TaskId) {}
 
+    /// Whether the secret of an order with these fields, as [`Job::prepare`] left them, is what its caller
+    /// said. Else it was made for it, and another order has another one: a schedule may make such.
+    fn secret_is_the_callers(&self, _fields: &Value) -> bool {
+        true
+    }
+
     /// Fills in what an order by a schedule means where it does not say so, before it is prepared.
     fn scheduled(&self, _data: &mut Value) {}
 

@@ -46,7 +46,7 @@ impl Engine {
         let prepared = job.prepare(new.data.clone()).await?;
         self.admit(client, job, prepared.owner, &prepared.fields)
             .await?;
-        if prepared.secret.is_some() {
+        if prepared.secret.is_some() && job.secret_is_the_callers(&prepared.fields) {
             let text = "a schedule keeps no password".to_owned();
             return Err(invalid("secret_in_schedule", text));
         }

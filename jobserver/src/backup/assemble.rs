@@ -203,7 +203,7 @@ pub async fn assemble(
         "Generator".into(),
         concat!("splashtail ", env!("CARGO_PKG_VERSION")).into(),
     );
-    let encryption = work.encryption();
+    let encryption = work.encryption_of_file();
     let writer = target.0.take().ok_or(BackupError::Incomplete("sections"))?;
     tokio::task::spawn_blocking(move || {
         let mut file = writer

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use splashtail_api_types::job_kinds;
 use splashtail_core::clock::SharedClock;
@@ -11,7 +13,7 @@ use splashtail_core::config::Plan;
 use splashtail_core::ids::TaskId;
 use splashtail_core::telemetry::Chain;
 use splashtail_discord::Discord;
-use splashtail_iblfile::DerivedKey;
+use splashtail_iblfile::{DerivedKey, PublicKey, SealedKey};
 use splashtail_jobs::{
     Appraisal, Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, SecretBytes,
     TaskRow,
@@ -106,10 +108,21 @@ impl CreateBackup {
         Ok(SecretBytes::from(secret))
     }
 
-    async fn derived(
+    /// A key that nobody knows but this job, until it ends, and whoever has the other half. Each order has
+    /// another one.
+    async fn sealed(&self, fields: &mut Fields, pem: &str) -> Result<SecretBytes, PrepareError> {
+        let key = PublicKey::parse(pem)
+            .map_err(|error| PrepareError::invalid("invalid_option", error.to_string()))?;
+        let sealed = self.derived(move || key.seal()).await?;
+        let sealed = sealed.map_err(|_| PrepareError::internal("the key could not be sealed"))?;
+        fields.sealed_key = Some(STANDARD.encode(sealed.head()));
+        Ok(SecretBytes::from(sealed.key().to_bytes().to_vec()))
+    }
+
+    async fn derived<T: Send + 'static>(
         &self,
-        derive: impl FnOnce() -> DerivedKey + Send + 'static,
-    ) -> Result<DerivedKey, PrepareError> {
+        derive: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PrepareError> {
         let unavailable = || PrepareError::internal("the key could not be derived");
         let _permit = self
             .derivations
@@ -119,6 +132,16 @@ impl CreateBackup {
         let key = tokio::task::spawn_blocking(derive).await;
         key.map_err(|_| unavailable())
     }
+}
+
+/// What [`CreateBackup::sealed`] put together.
+fn sealed(fields: &Fields, key: Option<&DerivedKey>) -> Result<Option<SealedKey>, BackupError> {
+    let Some(head) = &fields.sealed_key else {
+        return Ok(None);
+    };
+    let head = STANDARD.decode(head).map_err(|_| BackupError::Key)?;
+    let key = key.cloned().ok_or(BackupError::Key)?;
+    SealedKey::new(head, key).map(Some).ok_or(BackupError::Key)
 }
 
 /// What [`CreateBackup::secret`] put together.
@@ -144,9 +167,10 @@ impl Job for CreateBackup {
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
         let (mut fields, password) = options::parse(&data, Constraints::of(&self.plan))
             .map_err(|error| PrepareError::invalid(error.code(), error.to_string()))?;
-        let secret = match password {
-            Some(password) => Some(self.secret(&mut fields, password.0).await?),
-            None => None,
+        let secret = match (password, fields.options.public_key.clone()) {
+            (Some(password), _) => Some(self.secret(&mut fields, password.0).await?),
+            (None, Some(key)) => Some(self.sealed(&mut fields, &key).await?),
+            (None, None) => None,
         };
         Ok(Prepared {
             owner: Owner::Server(fields.server_id),
@@ -170,6 +194,10 @@ impl Job for CreateBackup {
             }
         };
         self.write_after(cx, &fields, key, former).await.map(Some)
+    }
+
+    fn secret_is_the_callers(&self, fields: &Value) -> bool {
+        fields["SealedKey"].is_null()
     }
 
     fn scheduled(&self, data: &mut Value) {
@@ -210,7 +238,8 @@ impl CreateBackup {
         key: Option<DerivedKey>,
         former_key: Option<DerivedKey>,
     ) -> Result<JobOutput, JobError> {
-        let work = Work::new(self.objects.clone(), cx.id(), cx.attempt(), key);
+        let sealed = sealed(fields, key.as_ref())?;
+        let work = Work::new(self.objects.clone(), cx.id(), cx.attempt(), key).sealed(sealed);
         let run = Run {
             job: self,
             cx,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use splashtail_core::config::Plan;
 use splashtail_core::ids::{ChannelId, GuildId, TaskId};
 use splashtail_guild::Id;
-use splashtail_iblfile::msgpack;
+use splashtail_iblfile::{PublicKey, msgpack};
 
 use super::coverage::KnownChannel;
 use crate::fields;
@@ -85,6 +85,9 @@ pub struct Options {
     /// How the file was made, not what is in it: no part of `backup_opts`.
     #[serde(skip_serializing_if = "is_off")]
     pub incremental: Incremental,
+    /// PEM. The file is for whoever has the other half, in place of a password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
 }
 
 /// An order by a schedule goes on from the backup before it, unless it says otherwise. Schedules that are
@@ -102,7 +105,7 @@ fn is_off(incremental: &Incremental) -> bool {
 
 /// Names the incident of a backup that is made when one begins.
 pub const INCIDENT: &str = "Incident";
-const OPTION_NAMES: [&str; 13] = [
+const OPTION_NAMES: [&str; 14] = [
     "Channels",
     "PerChannel",
     "MaxMessages",
@@ -115,8 +118,11 @@ const OPTION_NAMES: [&str; 13] = [
     "BackupMembers",
     "BackupBans",
     "Incremental",
+    "PublicKey",
     "Encrypt",
 ];
+/// Bytes; one of 2048 bits has some 450.
+const LONGEST_KEY: usize = 2048;
 
 /// Limits of the plan, kept with the row so that a resumed job works under the same ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,6 +170,9 @@ pub struct Fields {
     /// An earlier backup that the key in the job's secret opens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<TaskId>,
+    /// What the file says of its key, where it is for the holder of a private key: base64, no secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_key: Option<String>,
 }
 
 /// Decodes and validates `{ServerID, Options, KnownChannels}`. Names match whatever their case, unknown ones are
@@ -175,6 +184,10 @@ pub fn parse(
     let head = Head::read(data, &OPTION_NAMES, Some("Encrypt"))?;
     let mut options = decode(head.options)?;
     complete(&mut options, &constraints)?;
+    if options.public_key.is_some() && head.password.is_some() {
+        let why = "it stands in place of a password: leave one of them";
+        return Err(InvalidRequest::option("PublicKey", why));
+    }
     Ok((
         Fields {
             server_id: head.server_id,
@@ -183,6 +196,7 @@ pub fn parse(
             known_channels: head.known_channels,
             incident: incident(data)?,
             former: None,
+            sealed_key: None,
         },
         head.password,
     ))
@@ -224,7 +238,22 @@ fn decode(mut given: serde_json::Map<String, Value>) -> Result<Options, InvalidR
         backup_members: one::<Option<bool>>(given, "BackupMembers")?.unwrap_or(true),
         backup_bans: one(given, "BackupBans")?,
         incremental: one(given, "Incremental")?,
+        public_key: public_key(one(given, "PublicKey")?)?,
     })
+}
+
+fn public_key(given: Option<String>) -> Result<Option<String>, InvalidRequest> {
+    let Some(given) = given.filter(|given| !given.trim().is_empty()) else {
+        return Ok(None);
+    };
+    if given.len() > LONGEST_KEY {
+        let why = format!("it has {LONGEST_KEY} bytes at most");
+        return Err(InvalidRequest::option("PublicKey", why));
+    }
+    match PublicKey::parse(&given) {
+        Ok(_) => Ok(Some(given)),
+        Err(error) => Err(InvalidRequest::option("PublicKey", error.to_string())),
+    }
 }
 
 /// Fills defaults and checks, in the order that decides which of several mistakes is reported.

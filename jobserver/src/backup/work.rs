@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use splashtail_core::ids::TaskId;
 use splashtail_core::telemetry::Chain;
-use splashtail_iblfile::{DerivedKey, Encryption, block};
+use splashtail_iblfile::{DerivedKey, Encryption, SealedKey, block};
 use splashtail_jobs::JobError;
 
 use super::error::BackupError;
@@ -65,6 +65,8 @@ pub struct Work {
     desk: String,
     attempt: u32,
     key: Option<DerivedKey>,
+    /// What the finished file says of the key.
+    sealed: Option<SealedKey>,
 }
 
 impl Work {
@@ -75,7 +77,14 @@ impl Work {
             desk: desk(task),
             attempt,
             key,
+            sealed: None,
         }
+    }
+
+    /// The finished file is for the holder of a private key.
+    #[must_use]
+    pub fn sealed(self, sealed: Option<SealedKey>) -> Self {
+        Self { sealed, ..self }
     }
 
     /// A name that no other attempt writes to. A runner that lost its lease may still be writing;
@@ -84,7 +93,15 @@ impl Work {
         format!("{name}.{}", self.attempt)
     }
 
-    /// How the finished file and the intermediate ones are written.
+    /// How the finished file is written.
+    pub fn encryption_of_file(&self) -> Encryption {
+        match &self.sealed {
+            Some(sealed) => Encryption::Pem(sealed.clone()),
+            None => self.encryption(),
+        }
+    }
+
+    /// How the intermediate files are written.
     pub fn encryption(&self) -> Encryption {
         self.key
             .clone()

@@ -112,6 +112,11 @@ pub const KINDS: [Kind; 3] = [
                 Takes::Text,
                 "auto copies messages that an earlier backup of the directory has; off",
             ),
+            (
+                "PublicKey",
+                Takes::Text,
+                "PEM of an RSA key of 2048 bits: only its private half opens the file",
+            ),
         ],
     },
     Kind {

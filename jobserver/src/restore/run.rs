@@ -401,6 +401,7 @@ impl<'a> Run<'a> {
             known_channels: self.fields.known_channels.clone(),
             incident: None,
             former: None,
+            sealed_key: None,
         };
         let begun = || async {
             say(self.cx, Level::Info, Line::SafetyBackup, Value::Null).await;

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow, bail};
 use splashtail_core::text;
 use splashtail_iblfile::{
-    DerivedKey, Encryption, EncryptionKind, Limits, Meta, PROTOCOL_REV7, Writer,
+    DerivedKey, Encryption, EncryptionKind, Limits, Meta, PROTOCOL_REV7, PublicKey, Writer,
 };
 use tempfile::NamedTempFile;
 
@@ -21,6 +21,11 @@ pub fn convert(file: &BackupFile, output: &Path) -> anyhow::Result<()> {
     let (archive, password) = open_with_password(file)?;
     let encryption = match (archive.encryption(), password) {
         (EncryptionKind::None, _) => Encryption::None,
+        (EncryptionKind::Pem, Some(private)) => {
+            let public = PublicKey::of_private(&private);
+            let public = public.context("the file was opened by something else than its key")?;
+            Encryption::Pem(public.seal()?)
+        }
         (_, Some(password)) => Encryption::Aes256(DerivedKey::generate(&password)),
         (_, None) => bail!("the password of {} is not known", file.file.display()),
     };
@@ -34,25 +39,35 @@ pub fn convert(file: &BackupFile, output: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The same file under another password.
-pub fn rekey(
-    file: &BackupFile,
-    output: &Path,
-    new: Option<&Path>,
-    none: bool,
-) -> anyhow::Result<()> {
+/// What opens the new file.
+pub enum NewKey<'a> {
+    /// Nobody needs anything.
+    Nothing,
+    /// In a file, or typed.
+    Password(Option<&'a Path>),
+    /// The other half of the one in this file.
+    PublicKey(&'a Path),
+}
+
+/// The same file for somebody else.
+pub fn rekey(file: &BackupFile, output: &Path, new: &NewKey<'_>) -> anyhow::Result<()> {
     let archive = open(file)?;
-    let encryption = if none {
-        Encryption::None
-    } else {
-        Encryption::Aes256(DerivedKey::generate(&new_password(new)?))
+    let (encryption, how) = match new {
+        NewKey::Nothing => (Encryption::None, "without a password"),
+        NewKey::Password(path) => {
+            let key = DerivedKey::generate(&new_password(*path)?);
+            (Encryption::Aes256(key), "under the new password")
+        }
+        NewKey::PublicKey(path) => {
+            let shown = path.display();
+            let read = text::read(path);
+            let read = read.with_context(|| format!("cannot read the key file {shown}"))?;
+            let key = PublicKey::parse(&read).with_context(|| shown.to_string())?;
+            let how = "for whoever has the private half of the key";
+            (Encryption::Pem(key.seal()?), how)
+        }
     };
     write(archive, output, &encryption)?;
-    let how = if none {
-        "without a password"
-    } else {
-        "under the new password"
-    };
     writeln!(io::stdout(), "{}: {how}", output.display())?;
     Ok(())
 }
@@ -204,16 +219,16 @@ mod tests {
         let new = room.path("new-password");
         std::fs::write(&new, "battery staple\n").unwrap();
         let output = room.path("out.iblfile");
-        rekey(&old, &output, Some(&new), false).unwrap();
+        rekey(&old, &output, &NewKey::Password(Some(&new))).unwrap();
         let rekeyed = room.file(output.clone(), "battery staple");
         assert_eq!(content(&rekeyed), content(&old));
         assert!(open(&room.file(output.clone(), "correct horse")).is_err());
         assert!(
-            rekey(&old, &output, Some(&new), false).is_err(),
+            rekey(&old, &output, &NewKey::Password(Some(&new))).is_err(),
             "nothing is overwritten"
         );
         let open_file = room.path("open.iblfile");
-        rekey(&rekeyed, &open_file, None, true).unwrap();
+        rekey(&rekeyed, &open_file, &NewKey::Nothing).unwrap();
         let opened = room.file(open_file, "whatever");
         assert_eq!(open(&opened).unwrap().encryption(), EncryptionKind::None);
         assert_eq!(content(&opened), content(&old));
@@ -225,7 +240,33 @@ mod tests {
         let empty = room.path("empty");
         std::fs::write(&empty, "\n").unwrap();
         let old = room.file(vector("plain-rev7.iblfile"), "none");
-        let error = rekey(&old, &room.path("x"), Some(&empty), false).unwrap_err();
+        let new = NewKey::Password(Some(&empty));
+        let error = rekey(&old, &room.path("x"), &new).unwrap_err();
         assert!(error.to_string().contains("--no-password"), "{error}");
+    }
+
+    #[test]
+    fn what_is_for_a_private_key_stays_so_until_somebody_says_otherwise() {
+        let room = room();
+        let key = |name: &str| {
+            let keys =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("../../jobserver/tests/support/keys");
+            keys.join(name)
+        };
+        let private = std::fs::read_to_string(key("private.pem")).unwrap();
+        let old = room.file(vector("aes256-rev7.iblfile"), "correct horse");
+        let output = room.path("theirs.iblfile");
+        let public = key("public.pem");
+        rekey(&old, &output, &NewKey::PublicKey(&public)).unwrap();
+        let theirs = room.file(output.clone(), &private);
+        assert_eq!(open(&theirs).unwrap().encryption(), EncryptionKind::Pem);
+        assert_eq!(content(&theirs), content(&old));
+        assert!(open(&room.file(output, "correct horse")).is_err());
+        let again = room.path("again.iblfile");
+        convert(&theirs, &again).unwrap();
+        let again = room.file(again, &private);
+        assert_eq!(open(&again).unwrap().encryption(), EncryptionKind::Pem);
+        let wrong = NewKey::PublicKey(&theirs.file);
+        assert!(rekey(&old, &room.path("x"), &wrong).is_err());
     }
 }

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::anyhow;
+use convert::NewKey;
 use splashtail_iblfile::Error;
 
 use crate::supervisor::sibling;
@@ -71,7 +72,7 @@ enum BackupCommand {
         #[arg(long, value_name = "FILE")]
         output: PathBuf,
     },
-    /// Write a file under another password, or without one
+    /// Write a file under another password, for the holder of a private key, or for everybody
     Rekey {
         #[command(flatten)]
         file: BackupFile,
@@ -81,6 +82,10 @@ enum BackupCommand {
         /// File with the new password; without it the new password is asked for.
         #[arg(long, value_name = "PATH", conflicts_with = "no_password")]
         new_password_file: Option<PathBuf>,
+        /// File with an RSA public key of 2048 bits in PEM: only its private half opens the new file, given
+        /// as --password-file.
+        #[arg(long, value_name = "PATH", conflicts_with_all = ["no_password", "new_password_file"])]
+        public_key: Option<PathBuf>,
         /// Leave the new file readable for everybody.
         #[arg(long)]
         no_password: bool,
@@ -120,10 +125,15 @@ pub async fn run(args: BackupArgs) -> anyhow::Result<ExitCode> {
             file,
             output,
             new_password_file,
+            public_key,
             no_password,
         } => {
-            let new = new_password_file.as_deref();
-            convert::rekey(file, output, new, *no_password)
+            let new = match (public_key, no_password) {
+                (Some(key), _) => NewKey::PublicKey(key),
+                (None, true) => NewKey::Nothing,
+                (None, false) => NewKey::Password(new_password_file.as_deref()),
+            };
+            convert::rekey(file, output, &new)
         }
         BackupCommand::Diff { .. } => return diff(&args.command),
         BackupCommand::Rehearse {
