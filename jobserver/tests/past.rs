@@ -73,6 +73,43 @@ async fn what_the_bot_remembers_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_times_are_compared() {
+    let world = world().await;
+    let server = world.setup.start().await;
+    let begin = server.clock.now() - TimeDelta::minutes(30);
+    let until = begin + TimeDelta::minutes(10);
+    remember(&world, &server, begin, until).await;
+    let gone = world.seen_channels().await;
+    let gone = gone.iter().rfind(|channel| channel["type"] == 0).unwrap();
+    let path = format!("/channels/{}", gone["id"].as_str().unwrap());
+    world.rest(OWNER, "DELETE", &path, Value::Null).await;
+    let now = server.backup(&world, json!({})).await;
+    let client = server.client();
+    let guild = GUILD.parse().unwrap();
+    let then = (begin + TimeDelta::minutes(5)).to_rfc3339();
+    let found = client
+        .compare_backups(guild, &then, now, None)
+        .await
+        .unwrap();
+    let found = serde_json::to_value(&found).unwrap();
+    let removed = found["differences"].as_array().unwrap().iter();
+    let removed: Vec<_> = removed
+        .filter(|difference| difference["kind"] == "channel" && difference["change"] == "removed")
+        .map(|difference| difference["name"].clone())
+        .collect();
+    assert_eq!(removed, [gone["name"].clone()], "{found:#}");
+    let nothing = client.compare_backups(guild, &then, &then, None).await;
+    let nothing = serde_json::to_value(nothing.unwrap()).unwrap();
+    assert_eq!(nothing["differences"], json!([]));
+    let early = (begin - TimeDelta::days(1)).to_rfc3339();
+    let unknown = client.compare_backups(guild, early, now, None).await;
+    let ClientError::Status { status, .. } = unknown.unwrap_err() else {
+        panic!("nobody knows")
+    };
+    assert_eq!(status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backup_of_before_serves_where_memory_ends() {
     let world = world().await;
     let server = world.setup.start().await;

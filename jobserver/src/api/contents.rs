@@ -7,6 +7,7 @@ use std::io::BufReader;
 
 use axum::Json;
 use axum::response::IntoResponse as _;
+use chrono::DateTime;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use splashtail_core::ids::{GuildId, TaskId};
@@ -26,6 +27,7 @@ use crate::request::{LONGEST_PASSWORD, Password};
 use crate::restore::error::RestoreError;
 use crate::restore::file;
 use crate::restore::options::BackupSource;
+use crate::restore::past::{self, Found};
 use crate::restore::source;
 
 /// Bytes of a file that is looked into while somebody waits.
@@ -45,11 +47,12 @@ pub fn readers() -> Places<GuildId> {
 pub async fn inspect(app: &App, body: &[u8]) -> Answer {
     let args = arguments(body)?;
     let (server, task) = (server_id(&args)?, named_task(&args, "task_id")?);
+    let source = BackupSource::Task(task);
     let password = password(&args)?;
     let ready = app.ready()?;
     let place = place(app, server)?;
     let looked = async {
-        let file = fetched(app, ready, server, task).await?;
+        let file = fetched(app, ready, server, &source).await?;
         in_background(place, move || {
             let password = password.as_ref().map(|password| password.0.as_str());
             let limits = Limits::with_total(LARGEST);
@@ -68,18 +71,18 @@ pub async fn inspect(app: &App, body: &[u8]) -> Answer {
     Ok(Json(answer).into_response())
 }
 
-/// `compare_backups {server_id, before, after, password?}`: what differs from one task's backup to
-/// another's.
+/// `compare_backups {server_id, before, after, password?}`: what differs from one task's backup, or the server
+/// as it was at a time, to another.
 pub async fn compare(app: &App, body: &[u8]) -> Answer {
     let args = arguments(body)?;
     let server = server_id(&args)?;
-    let (before, after) = (named_task(&args, "before")?, named_task(&args, "after")?);
+    let (before, after) = (named(&args, "before")?, named(&args, "after")?);
     let password = password(&args)?;
     let ready = app.ready()?;
     let place = place(app, server)?;
     let looked = async {
-        let before = fetched(app, ready, server, before).await?;
-        let after = fetched(app, ready, server, after).await?;
+        let before = fetched(app, ready, server, &before).await?;
+        let after = fetched(app, ready, server, &after).await?;
         in_background(place, move || {
             let password = password.as_ref().map(|password| password.0.as_str());
             let before = file::open(before, password, LARGEST)?;
@@ -99,12 +102,28 @@ async fn fetched(
     app: &App,
     ready: &Ready,
     server: GuildId,
-    task: TaskId,
+    source: &BackupSource,
 ) -> Result<File, RestoreError> {
     let (storage, objects) = (&ready.storage, &ready.objects);
-    let source = BackupSource::Task(task);
-    let key = source::key(&source, server, storage, &*app.clock, objects).await?;
-    let key = key.ok_or(RestoreError::NoFile(task))?;
+    let found = match source {
+        BackupSource::AsOf(at) => {
+            let at = *at;
+            match past::find(storage, server, at, app.clock.now()).await? {
+                Found::Backup(task) => Some(BackupSource::Task(task)),
+                Found::History(structure) => {
+                    let file = temporary(&ready.temporary).await?;
+                    let write = move || past::write(&structure, at, file);
+                    let written = tokio::task::spawn_blocking(write).await;
+                    let written = written.map_err(BackupError::background)?;
+                    return written.map_err(RestoreError::Container);
+                }
+            }
+        }
+        _ => None,
+    };
+    let source = found.as_ref().unwrap_or(source);
+    let key = source::key(source, server, storage, &*app.clock, objects).await?;
+    let key = key.ok_or(BackupError::Incomplete("sources"))?;
     if objects.size(&key).await? > LARGEST {
         return Err(RestoreError::Container(Error::TooLarge {
             what: "the file".to_owned(),
@@ -142,6 +161,20 @@ fn named_task(args: &Map<String, Value>, name: &str) -> Result<TaskId, ErrorResp
     })
 }
 
+/// What a task left, or a time.
+fn named(args: &Map<String, Value>, name: &str) -> Result<BackupSource, ErrorResponse> {
+    let given = text(args, name)?;
+    let at = DateTime::parse_from_rfc3339(given.trim()).map(|at| BackupSource::AsOf(at.to_utc()));
+    match (given.parse(), at) {
+        (Ok(task), _) => Ok(BackupSource::Task(task)),
+        (_, Ok(at)) => Ok(at),
+        _ => Err(bad(
+            "invalid_args",
+            format!("args.{name} must be the id of a task, or a time such as 2026-11-30T18:05:00Z"),
+        )),
+    }
+}
+
 fn password(args: &Map<String, Value>) -> Result<Option<Password>, ErrorResponse> {
     let password = optional_text(args, "password")?;
     if password
@@ -161,6 +194,9 @@ fn refused(error: RestoreError) -> ErrorResponse {
     let (status, code) = match &error {
         RestoreError::NoTask(_)
         | RestoreError::NoFile(_)
+        | RestoreError::NoPast(_)
+        | RestoreError::Unwatched { .. }
+        | RestoreError::YetToCome(_)
         | RestoreError::Read(BackupError::Objects(ObjectError::Missing(_))) => {
             (StatusCode::NOT_FOUND, "not_found")
         }

@@ -13,7 +13,7 @@ pub mod live;
 mod members;
 mod messages;
 pub mod options;
-mod past;
+pub mod past;
 mod people;
 pub mod plan;
 mod protection;

@@ -1,5 +1,6 @@
 //! Calls to the jobserver.
 
+use std::fmt;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -169,15 +170,16 @@ impl JobserverClient {
             .await
     }
 
-    /// How two backups of a server differ; one password opens both.
+    /// How two backups of a server differ; one password opens both. Each is what a task left, by its id, or the
+    /// server as it was at a time (RFC 3339).
     ///
     /// # Errors
     /// As [`Self::inspect_backup`].
     pub async fn compare_backups(
         &self,
         server: GuildId,
-        before: TaskId,
-        after: TaskId,
+        before: impl fmt::Display,
+        after: impl fmt::Display,
         password: Option<&str>,
     ) -> Result<BackupComparison, ClientError> {
         let body = json!({ "args": {
