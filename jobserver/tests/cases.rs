@@ -3,7 +3,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-const PLANS: &str = include_str!("../../crates/guild/tests/plans.rs");
+const PLANS: &str = concat!(
+    include_str!("../../crates/guild/tests/plans/attack.rs"),
+    include_str!("../../crates/guild/tests/plans/channels.rs"),
+    include_str!("../../crates/guild/tests/plans/hidden.rs"),
+    include_str!("../../crates/guild/tests/plans/roles.rs"),
+    include_str!("../../crates/guild/tests/plans/server.rs"),
+);
 const PLAN_CASES: &str = include_str!("../../crates/guild/tests/cases.rs");
 const OCCURRENCES: &str = include_str!("../../crates/guild/src/plan/occurrence.rs");
 const CREATIONS: &str = include_str!("../../crates/discord/tests/ensure/creations.rs");
