@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use splashtail_core::clock::{Clock as _, SystemClock};
 use splashtail_e2e::platform::binary;
+use splashtail_sandbox::control::types::NewUser;
 use splashtail_sandbox::gateway::Settings;
 use splashtail_sandbox::server::{Running, start};
 use splashtail_sandbox_world::clock::SandboxClock;
@@ -261,6 +262,38 @@ async fn an_interrupted_job_is_resumed() {
     assert_eq!(told[0]["task_id"], id);
     let verified = finished(&mut desk.splashtail(&["backup", "verify", "b.iblfile"])).await;
     assert!(verified.status.success(), "{:?}", failure(&verified));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_are_banned_and_freed() {
+    let desk = Desk::new().await;
+    let control = desk.sandbox.client().unwrap();
+    let raider = NewUser {
+        username: Some("raider".to_owned()),
+        ..NewUser::default()
+    };
+    let raider = control.create_user(&raider).await.unwrap();
+    let raider = raider["id"].as_str().unwrap();
+    let (bot, owner) = (small::APPLICATION.to_string(), small::OWNER.to_string());
+    let users = format!("Users={raider},{bot},{owner}");
+    let run = ["run", "mass_ban", "--server", GUILD, "--yes"];
+    let told = finished(desk.job(&run).args(["-F", &users, "--output", "bans.json"])).await;
+    assert_eq!(told.status.code(), Some(0), "{:?}", failure(&told));
+    let report = std::fs::read(desk.path("bans.json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(report["banned"], json!([raider]), "{report:#}");
+    let spared = report["spared"].as_array().unwrap();
+    assert_eq!(spared.len(), 2, "{report:#}");
+    let ban = format!("/guilds/{GUILD}/bans/{raider}");
+    let banned = control.rest(&owner, "GET", &ban, Value::Null).await;
+    assert_eq!(banned.unwrap().status, 200);
+
+    let id = events(&told)[0]["task_id"].as_str().unwrap().to_owned();
+    let undo = format!("Undo={id}");
+    let told = finished(desk.job(&run).args(["-F", &undo, "--output", "freed.json"])).await;
+    assert_eq!(told.status.code(), Some(0), "{:?}", failure(&told));
+    let banned = control.rest(&owner, "GET", &ban, Value::Null).await;
+    assert_eq!(banned.unwrap().status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow, bail};
 use serde_json::{Map, Value, json};
 use splashtail_api_types::job_kinds::{self, JobKind};
-use splashtail_core::ids::GuildId;
+use splashtail_core::ids::{GuildId, UserId};
 
 /// What an option takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub struct Kind {
     options: &'static [(&'static str, Takes, &'static str)],
 }
 
-pub const KINDS: [Kind; 3] = [
+pub const KINDS: [Kind; 4] = [
     Kind {
         of: job_kinds::CREATE_BACKUP,
         password: Some("Encrypt"),
@@ -188,6 +188,27 @@ pub const KINDS: [Kind; 3] = [
             ("Reason", Takes::Text, "for the audit log"),
         ],
     },
+    Kind {
+        of: job_kinds::MASS_BAN,
+        password: None,
+        takes_source: false,
+        options: &[
+            ("Users", Takes::List, "who is banned, 1000 at most"),
+            ("Reason", Takes::Text, "for the audit log"),
+            (
+                "DeleteSeconds",
+                Takes::Number,
+                "messages that go with the bans, up to seven days",
+            ),
+            (
+                "Undo",
+                Takes::Text,
+                "the id of a mass ban of this directory that is taken back",
+            ),
+            ("DryRun", Takes::Flag, "only say who would be banned"),
+            ("PlanHash", Takes::Text, "run this plan and no other"),
+        ],
+    },
 ];
 
 /// # Errors
@@ -283,9 +304,14 @@ impl Kind {
     }
 
     /// What an order of this kind consists of. Whoever runs jobs here has the bot's token, and with
-    /// it everything that the bot may do.
-    pub fn fields(&self, server: GuildId, options: Map<String, Value>) -> Value {
-        json!({"ServerID": server, "Options": options, "CallerPermissions": u64::MAX.to_string()})
+    /// it everything that the bot may do; who is banned has to stand below the bot.
+    pub fn fields(&self, server: GuildId, bot: UserId, options: Map<String, Value>) -> Value {
+        let mut fields = json!({"ServerID": server, "Options": options,
+                                "CallerPermissions": u64::MAX.to_string()});
+        if self.of == job_kinds::MASS_BAN {
+            fields["CallerID"] = json!(bot);
+        }
+        fields
     }
 }
 

@@ -64,13 +64,14 @@ pub async fn begin(place: &Place, args: RunArgs) -> anyhow::Result<ExitCode> {
     let discord = args.account.discord(clock)?;
     let mut show = Show::new(place.json);
     let name = site::check(&discord, args.server).await?;
+    let bot = site::own_id(&discord).await?;
     let site = Site::open(&place.data_dir).await?;
     if let Some(source) = &args.source {
         let source = self::source(&site, args.server, source).await?;
         options.insert("BackupSource".to_owned(), source.into());
     }
     let engine = site.engine(discord)?;
-    let fields = kind.fields(args.server, options);
+    let fields = kind.fields(args.server, bot, options);
     let request = CreateRequest::new("cli", kind.name(), fields);
     let created = match engine.create(request).await {
         Ok(created) => created,

@@ -12,8 +12,9 @@ use splashtail_core::clock::{SharedClock, SystemClock};
 use splashtail_core::config::{Config, Plan};
 use splashtail_core::data_dir::{DataDir, DataPaths, create_new_private};
 use splashtail_core::environment::Environment;
-use splashtail_core::ids::{GuildId, TaskId};
+use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_core::text;
+use splashtail_discord::snowflake::typed;
 use splashtail_discord::{Discord, DiscordError, Lane};
 use splashtail_jobs::{Engine, Level, Owner};
 use splashtail_storage::{
@@ -147,8 +148,6 @@ impl Site {
             priority: Priority::Interactive,
             run_after: None,
             deadline: None,
-            parent: None,
-            actor: None,
             expires_at: None,
             created_at: now,
         };
@@ -321,6 +320,16 @@ pub async fn check(discord: &Discord, server: GuildId) -> anyhow::Result<String>
     }
 }
 
+/// The bot's.
+///
+/// # Errors
+/// Discord does not tell.
+pub async fn own_id(discord: &Discord) -> anyhow::Result<UserId> {
+    let me = discord.get("/users/@me").send().await;
+    let me = me.context("Discord cannot be reached")?;
+    typed(&me["id"]).context("Discord does not say which bot this is")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -349,8 +358,6 @@ mod tests {
             priority: Priority::Interactive,
             run_after: None,
             deadline: None,
-            parent: None,
-            actor: None,
             expires_at: None,
             created_at: now,
         };
