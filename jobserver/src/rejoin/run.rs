@@ -29,7 +29,8 @@ const PAGE: usize = 1000;
 const MOST_PAGES: usize = 1000;
 /// "Invalid OAuth2 access token".
 const BAD_TOKEN: u64 = 50_025;
-/// What one refusal says of everybody: the bot may not, or the application is not taken.
+/// What one refusal says of everybody: the bot may not, or the application is not taken. That a consent lacks
+/// the scope is one person's.
 const FOR_ALL: [&str; 2] = ["discord_50013", "application"];
 /// People of one entry of the log.
 const TOLD: usize = 40;
@@ -251,6 +252,12 @@ impl Run<'_> {
                         if refused.is_none() && is_bad_token(&error) =>
                     {
                         refused = Some(version);
+                    }
+                    // It says nothing about the bot's own token.
+                    Err(EnsureError::Discord(error)) if is_bad_token(&error) => {
+                        let why =
+                            "Discord does not take what they allowed: they have to allow it again";
+                        return Ok(Done::left("consent_refused", why));
                     }
                     Err(error) => return Err(job_error(error)),
                 }
