@@ -164,7 +164,7 @@ impl<R: Read + Seek> Archive<R> {
         let (mut bytes, len) = match header.kind {
             EncryptionKind::None => (Bytes::Source(source, base), total - base),
             EncryptionKind::Pem => {
-                let head = pem::read_head(&mut source, base)?;
+                let head = crate::pem::read_head(&mut source, base)?;
                 let (salt, sealed) = sealed(&mut source, base + head.len() as u64, total)?;
                 let key = keys.unseal(&head, salt)?;
                 if !sealed.opens(key.key(), &mut source)? {
