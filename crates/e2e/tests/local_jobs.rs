@@ -277,7 +277,11 @@ async fn many_are_banned_and_freed() {
     let (bot, owner) = (small::APPLICATION.to_string(), small::OWNER.to_string());
     let users = format!("Users={raider},{bot},{owner}");
     let run = ["run", "mass_ban", "--server", GUILD, "--yes"];
-    let told = finished(desk.job(&run).args(["-F", users.as_str(), "--output", "bans.json"])).await;
+    let told = finished(
+        desk.job(&run)
+            .args(["-F", users.as_str(), "--output", "bans.json"]),
+    )
+    .await;
     assert_eq!(told.status.code(), Some(0), "{:?}", failure(&told));
     let report = std::fs::read(desk.path("bans.json")).unwrap();
     let report: Value = serde_json::from_slice(&report).unwrap();
@@ -290,7 +294,11 @@ async fn many_are_banned_and_freed() {
 
     let id = events(&told)[0]["task_id"].as_str().unwrap().to_owned();
     let undo = format!("Undo={id}");
-    let told = finished(desk.job(&run).args(["-F", undo.as_str(), "--output", "freed.json"])).await;
+    let told = finished(
+        desk.job(&run)
+            .args(["-F", undo.as_str(), "--output", "freed.json"]),
+    )
+    .await;
     assert_eq!(told.status.code(), Some(0), "{:?}", failure(&told));
     let banned = control.rest(&owner, "GET", &ban, Value::Null).await;
     assert_eq!(banned.unwrap().status, 404);
