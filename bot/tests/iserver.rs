@@ -17,7 +17,8 @@ use splashtail_bot::cluster::{GuildPresence, ShardView};
 use splashtail_bot::framework::check::{Checked, CommandChecks};
 use splashtail_bot::iserver::{
     Answering, Answers, ApprovalAnswers, ApprovalQuestion, CLIENTS, Caches, GuildAnswers,
-    HistoryQuestion, IncidentAnswers, IncidentQuestion, MAX_BODY, MAX_GUILDS, RollbackQuestion,
+    ExportQuestion, HistoryQuestion, ImportQuestion, IncidentAnswers, IncidentQuestion, MAX_BODY,
+    MAX_GUILDS, RollbackQuestion,
     SettingAnswers, SettingQuestion, SightQuestion, router,
 };
 use splashtail_core::clock::{ManualClock, SystemClock};
@@ -119,12 +120,31 @@ impl SettingAnswers for Echo {
     async fn roll_back(&self, question: RollbackQuestion) -> Result<Value, ErrorResponse> {
         Ok(json!({"Ok": {"version": question.version}}))
     }
+
+    async fn export(&self, _: ExportQuestion) -> Result<Value, ErrorResponse> {
+        Ok(json!({"Ok": {"file": "form: 1"}}))
+    }
+
+    async fn import(&self, question: ImportQuestion) -> Result<Value, ErrorResponse> {
+        let ImportQuestion {
+            file,
+            replace,
+            plan_hash,
+            ..
+        } = question;
+        Ok(json!({"Ok": {"file": file, "replace": replace, "hash": plan_hash}}))
+    }
 }
 
 #[async_trait]
 impl IncidentAnswers for Echo {
     async fn act(&self, question: IncidentQuestion) -> Result<Value, ErrorResponse> {
-        Ok(json!({"Ok": {"message": question.act}}))
+        let with = (question.plan_hash, question.job);
+        let message = match with {
+            (None, None) => question.act,
+            with => format!("{} {with:?}", question.act),
+        };
+        Ok(json!({"Ok": {"message": message}}))
     }
 }
 
@@ -162,6 +182,10 @@ impl GuildAnswers for OneGuild {
             (1, _) => Err(missing("unknown_member")),
             _ => Err(missing("unknown_guild")),
         }
+    }
+
+    async fn health(&self, question: SightQuestion) -> Result<Value, ErrorResponse> {
+        Ok(json!({"Ok": {"mode": "on", "for": question.user_id}}))
     }
 }
 
@@ -616,4 +640,63 @@ async fn probe_readiness_and_metrics_need_no_signature() {
     );
     assert_eq!(get(server(true), "/readyz").await.status, 200);
     assert_eq!(get(server(true), "/metrics").await.body, "bot_ready 1\n");
+}
+
+#[tokio::test]
+async fn files_of_settings_and_what_is_wrong_are_asked_for_in_somebodys_name() {
+    let who = json!({"guild_id": "1", "user_id": "7"});
+    for (query, expected) in [
+        (json!({"SettingsExport": who}), json!({"Ok": {"file": "form: 1"}})),
+        (
+            json!({"SettingsImport": {"guild_id": "1", "user_id": "7", "file": "form: 1",
+                "plan_hash": "ab"}}),
+            json!({"Ok": {"file": "form: 1", "replace": false, "hash": "ab"}}),
+        ),
+        (json!({"GuildHealth": who}), json!({"Ok": {"mode": "on", "for": "7"}})),
+    ] {
+        let answer = ask(&query.to_string()).await;
+        assert_eq!((answer.status, answer.json()), (200, expected), "{query}");
+    }
+    let elsewhere = json!({"GuildHealth": {"guild_id": (1u64 << 22).to_string(), "user_id": "7"}});
+    assert_eq!(ask(&elsewhere.to_string()).await.code(), "wrong_cluster");
+}
+
+#[tokio::test]
+async fn checks_are_read_as_a_server_may_store_them() {
+    let about = |checks: Value| {
+        json!({"ParsePermissionChecks": {"guild_id": "1", "checks": checks}}).to_string()
+    };
+    let check = |kittycat: &[&str], native: &[&str]| {
+        json!({"kittycat_perms": kittycat, "native_perms": native, "outer_and": false,
+            "inner_and": false})
+    };
+    let given = json!({"Simple": {"checks": [check(&["a.b"], &[]), check(&[], &[])]}});
+    let read = ask(&about(given)).await;
+    assert_eq!(read.status, 200, "{}", read.body);
+    let read = read.json();
+    let checks = read["checks"]["checks"].as_array().unwrap();
+    assert_eq!(checks.len(), 1, "{read}");
+    assert!(read["text"].as_str().unwrap().contains("a.b"), "{read}");
+    // A bit that Discord does not have: without it everybody would pass.
+    let unknown = check(&[], &["9223372036854775808"]);
+    let refused = ask(&about(json!({"checks": [unknown], "checks_needed": 1}))).await;
+    assert_eq!((refused.status, refused.code().as_str()), (422, "invalid_checks"));
+}
+
+#[tokio::test]
+async fn an_event_of_the_web_has_what_is_remembered_read_again() {
+    let told = Arc::new(Told::default());
+    let event = |name: &str, module: &str| {
+        json!({"DispatchTrustedWebEvent": {"guild_id": "1", "event_name": name,
+            "args": {"module": module}}})
+        .to_string()
+    };
+    let clear = "settings.clearModuleEnabledCache";
+    for (name, module, status) in [(clear, "a", 200), (clear, "x", 404), ("made.up", "a", 422)] {
+        let server = server_that_tells(true, Arc::clone(&told));
+        let body = event(name, module);
+        let request = signed(&signer("api", 0), Some("application/json"), &body);
+        assert_eq!(send(server, request).await.status, status, "{name} {module}");
+    }
+    assert_eq!(*told.0.lock().unwrap(), ["1 None"]);
 }

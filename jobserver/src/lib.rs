@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod backup;
+mod brought;
 mod carry_out;
 mod compare;
 mod fields;
@@ -52,6 +53,7 @@ use tracing::info;
 
 use api::{App, Ready};
 use backup::CreateBackup;
+use brought::BroughtBackup;
 use gitlogs::Gitlogs;
 use guarded::GuardedServers;
 use mass_ban::MassBan;
@@ -253,6 +255,9 @@ impl Workshop {
         );
         engine
             .register(backup.clone())
+            .register(BroughtBackup {
+                objects: objects.clone(),
+            })
             .register(MessagePrune {
                 discord: lane(MessagePrune::URGENCY),
                 objects: objects.clone(),

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use splashtail_core::ids::GuildId;
 use splashtail_storage::Edit;
 
@@ -36,6 +38,17 @@ pub struct Plan {
     /// What would change, without secrets.
     pub shown: Vec<PastEdit>,
     edits: Vec<Edit>,
+}
+
+impl Plan {
+    /// Names what was shown, and of which file: nothing of a secret that the server has set is in it.
+    pub fn hash(&self, text: &str, replace: bool) -> String {
+        let edits = self.shown.iter();
+        let edits = edits.map(|edit| json!([edit.setting, edit.entry, edit.before, edit.after]));
+        let edits: Vec<Value> = edits.collect();
+        let digest = Sha256::digest(json!([text, replace, edits]).to_string());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 #[cfg(test)]

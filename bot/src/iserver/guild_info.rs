@@ -5,17 +5,26 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use axum::http::StatusCode;
 use serde::Deserialize as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use splashtail_api_types::guilds::{BaseGuildUserInfo, GuildRole, RoleTags};
 use splashtail_core::config::without_slash;
 use splashtail_core::ids::{GuildId, RoleId, UserId};
+use splashtail_core::telemetry::Chain;
 use splashtail_guild::{Kind, Structure};
 use splashtail_ipc::http::ErrorResponse;
+use tracing::warn;
 use url::Url;
 
 use super::answers::{not_ready, unknown_guild, upstream};
+use super::approvals::SightQuestion;
+use super::query::limits;
 use crate::app::App;
+use crate::framework::check::CommandChecks as _;
 use crate::framework::gate::roles_of_member;
+use crate::modules::setup::Setup;
+
+/// The command that shows what is wrong.
+const HEALTH: &str = "health";
 
 /// Answers about members.
 #[async_trait]
@@ -23,6 +32,12 @@ pub trait GuildAnswers: Send + Sync {
     /// # Errors
     /// 404 for a guild or member that there is not, 503 and 504 when it is not known now.
     async fn info(&self, guild: GuildId, user: UserId) -> Result<BaseGuildUserInfo, ErrorResponse>;
+
+    /// All that `/health` asks for and shows: `{"Ok":…}`, or `{"PermissionError":{"res":…}}`.
+    ///
+    /// # Errors
+    /// 404 for a guild that there is not, 503 when it is not known now.
+    async fn health(&self, question: SightQuestion) -> Result<Value, ErrorResponse>;
 }
 
 #[async_trait]
@@ -49,6 +64,25 @@ impl GuildAnswers for App {
             bot_roles,
             ..described
         })
+    }
+
+    async fn health(&self, question: SightQuestion) -> Result<Value, ErrorResponse> {
+        let (guild, user) = (question.guild_id, question.user_id);
+        let connection = self.state.connection().ok_or_else(not_ready)?;
+        connection.guilds.get(guild).ok_or_else(unknown_guild)?;
+        let commands = [HEALTH.to_owned()];
+        let custom = limits(question.custom_resolved_kittycat_perms);
+        let checked = self.checks(guild, user, &commands, custom).await;
+        match checked.results.into_iter().next() {
+            Some(result) if result.is_ok() => {}
+            denied => return Ok(json!({ "PermissionError": { "res": denied } })),
+        }
+        let setup = self.services.get::<Setup>().map_err(|_| not_ready())?;
+        let health = setup.health(self, guild).await.map_err(|error| {
+            warn!(guild.id = %guild, error = %Chain(&error), "what is wrong in a server was not found out");
+            not_ready()
+        })?;
+        health.map(|health| json!({ "Ok": health })).ok_or_else(not_ready)
     }
 }
 

@@ -4,11 +4,14 @@ use async_trait::async_trait;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use splashtail_core::ids::{GuildId, UserId};
+use splashtail_core::ids::{GuildId, TaskId, UserId};
+use splashtail_core::telemetry::Chain;
 use splashtail_ipc::http::ErrorResponse;
+use tracing::error;
 
 use super::answers::{not_ready, unknown_guild};
 use crate::app::App;
+use crate::configuration::{Asked, Way};
 use crate::framework::check;
 use crate::modules::antinuke::{ACTS, IncidentAct, NotDone, Protection};
 
@@ -22,15 +25,22 @@ pub struct IncidentQuestion {
     pub incident: String,
     /// One of the module's [`ACTS`].
     pub act: String,
-    /// Of a put-back of `parts`: which.
+    /// Of a put-back of `parts`, and of the plan that is approved: which.
     #[serde(default)]
     pub parts: Vec<String>,
+    /// Of the plan that was shown.
+    #[serde(default)]
+    pub plan_hash: Option<String>,
+    /// The put-back that is taken back.
+    #[serde(default)]
+    pub job: Option<TaskId>,
 }
 
 #[async_trait]
 pub trait IncidentAnswers: Send + Sync {
     /// `{"Ok":{"message":…}}`, `{"PermissionError":{"res":…}}` for somebody who is not there, or
-    /// `{"Refused":{"message":…}}` and `{"Unknown":{"message":…}}` for an incident that is forgotten.
+    /// `{"Refused":{"message":…}}`, `{"Guarded":{"message":…}}` where others have to agree first, and
+    /// `{"Unknown":{"message":…}}` for an incident that is forgotten.
     ///
     /// # Errors
     /// 404 for a guild that there is not, 422 for what is no act or incident, 503 while it is not known.
@@ -63,14 +73,26 @@ impl IncidentAnswers for App {
             verb,
             incident,
             parts: &question.parts,
+            plan_hash: question.plan_hash.as_deref(),
+            job: question.job,
         };
-        let administrator = standing.native.is_administrator();
-        Ok(
-            match protection.act(&view, user, administrator, act).await {
-                Ok(message) => json!({ "Ok": { "message": message } }),
-                Err(NotDone::Refused(message)) => json!({ "Refused": { "message": message } }),
-                Err(NotDone::Unknown(message)) => json!({ "Unknown": { "message": message } }),
-            },
-        )
+        let asked = Asked {
+            guild,
+            user,
+            standing,
+            custom: None,
+            way: Way::Api,
+            command: None,
+        };
+        Ok(match protection.act(self, &asked, &view, act).await {
+            Ok(message) => json!({ "Ok": { "message": message } }),
+            Err(NotDone::Refused(message)) => json!({ "Refused": { "message": message } }),
+            Err(NotDone::Unknown(message)) => json!({ "Unknown": { "message": message } }),
+            Err(NotDone::Guarded(message)) => json!({ "Guarded": { "message": message } }),
+            Err(NotDone::Failed(error)) => {
+                error!(guild.id = %guild, error = %Chain(&error), "an act on an incident failed");
+                return Err(not_ready());
+            }
+        })
     }
 }

@@ -36,7 +36,10 @@ pub use caches::Caches;
 pub use guild_info::GuildAnswers;
 pub use incidents::{IncidentAnswers, IncidentQuestion};
 pub use query::{MAX_GUILDS, Query};
-pub use settings::{HistoryQuestion, RollbackQuestion, SettingAnswers, SettingQuestion};
+pub use settings::{
+    ExportQuestion, HistoryQuestion, ImportQuestion, RollbackQuestion, SettingAnswers,
+    SettingQuestion,
+};
 pub use start::{StartError, bind, verifier};
 
 /// Largest request body: some 45,000 guild ids.

@@ -6,12 +6,15 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_ipc::http::ErrorResponse;
-use splashtail_permissions::{Permission, PermissionResult};
+use splashtail_permissions::edit::InvalidChecks;
+use splashtail_permissions::{Permission, PermissionChecks, PermissionResult};
 
 use super::answers::{not_ready, wrong_cluster};
 use super::approvals::{ApprovalQuestion, SightQuestion};
 use super::incidents::IncidentQuestion;
-use super::settings::{HistoryQuestion, RollbackQuestion, SettingQuestion};
+use super::settings::{
+    ExportQuestion, HistoryQuestion, ImportQuestion, RollbackQuestion, SettingQuestion,
+};
 use super::{Answering, Iserver};
 use crate::cluster::GuildPresence;
 
@@ -49,6 +52,16 @@ pub enum Query {
     SettingsHistory(HistoryQuestion),
     /// Takes a change back: as `SettingsOperation`.
     SettingsRollback(RollbackQuestion),
+    /// All settings as a file: `{"Ok":{"file":…}}` or as above.
+    SettingsExport(ExportQuestion),
+    /// What a file would change, or has changed: `{"Ok":{"hash":…,"edits":…}}` or as above.
+    SettingsImport(ImportQuestion),
+    /// What is wrong in a guild, and how far it is set up: `{"Ok":…}` or `{"PermissionError":…}`.
+    GuildHealth(SightQuestion),
+    /// Checks as a guild may store them: `{"checks":…,"text":…}`.
+    ParsePermissionChecks(ChecksQuestion),
+    /// The webserver did something that the cluster has to know: `{"message":""}`.
+    DispatchTrustedWebEvent(WebEvent),
     /// Has something done about an incident: `{"Ok":…}`, `{"PermissionError":…}` or `{"Refused":…}`.
     IncidentAct(IncidentQuestion),
     /// Whether somebody may look at what waits for a second person: `{"Ok":{}}` or
@@ -103,6 +116,24 @@ pub struct Invalidation {
     user_id: Option<UserId>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ChecksQuestion {
+    guild_id: GuildId,
+    checks: PermissionChecks,
+}
+
+/// By name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct WebEvent {
+    guild_id: GuildId,
+    event_name: String,
+    #[serde(default)]
+    args: Map<String, Value>,
+}
+
+/// A row of a guild's modules or commands was written past this cluster: what it remembers is read again.
+const CLEAR_CACHE: &str = "settings.clearModuleEnabledCache";
+
 #[derive(Deserialize)]
 struct Guilds {
     guilds: Vec<GuildId>,
@@ -144,6 +175,11 @@ impl Query {
             "InvalidatePermissions" => read(fields).map(Self::InvalidatePermissions),
             "SettingsOperation" => read(fields).map(Self::SettingsOperation),
             "SettingsHistory" => read(fields).map(Self::SettingsHistory),
+            "SettingsExport" => read(fields).map(Self::SettingsExport),
+            "SettingsImport" => read(fields).map(Self::SettingsImport),
+            "GuildHealth" => read(fields).map(Self::GuildHealth),
+            "ParsePermissionChecks" => read(fields).map(Self::ParsePermissionChecks),
+            "DispatchTrustedWebEvent" => read(fields).map(Self::DispatchTrustedWebEvent),
             "ApprovalAnswer" => read(fields).map(Self::ApprovalAnswer),
             "IncidentAct" => read(fields).map(Self::IncidentAct),
             "SettingsRollback" => read(fields).map(Self::SettingsRollback),
@@ -170,6 +206,11 @@ impl Query {
             Self::InvalidatePermissions(_) => "InvalidatePermissions",
             Self::SettingsOperation(_) => "SettingsOperation",
             Self::SettingsHistory(_) => "SettingsHistory",
+            Self::SettingsExport(_) => "SettingsExport",
+            Self::SettingsImport(_) => "SettingsImport",
+            Self::GuildHealth(_) => "GuildHealth",
+            Self::ParsePermissionChecks(_) => "ParsePermissionChecks",
+            Self::DispatchTrustedWebEvent(_) => "DispatchTrustedWebEvent",
             Self::ApprovalAnswer(_) => "ApprovalAnswer",
             Self::IncidentAct(_) => "IncidentAct",
             Self::SettingsRollback(_) => "SettingsRollback",
@@ -189,6 +230,11 @@ impl Query {
             Self::SettingsOperation(question) => Some(question.guild_id),
             Self::SettingsHistory(question) => Some(question.guild_id),
             Self::SettingsRollback(question) => Some(question.guild_id),
+            Self::SettingsExport(question) => Some(question.guild_id),
+            Self::SettingsImport(question) => Some(question.guild_id),
+            Self::GuildHealth(question) => Some(question.guild_id),
+            Self::ParsePermissionChecks(question) => Some(question.guild_id),
+            Self::DispatchTrustedWebEvent(event) => Some(event.guild_id),
             Self::IncidentAct(question) => Some(question.guild_id),
             Self::ApprovalAnswer(question) => Some(question.guild_id),
         }
@@ -270,8 +316,52 @@ impl Query {
             Self::SettingsRollback(question) => {
                 answering(iserver)?.settings.roll_back(question).await?
             }
+            Self::SettingsExport(question) => answering(iserver)?.settings.export(question).await?,
+            Self::SettingsImport(question) => answering(iserver)?.settings.import(question).await?,
+            Self::GuildHealth(question) => answering(iserver)?.guilds.health(question).await?,
+            Self::ParsePermissionChecks(question) => {
+                let checks = question.checks.normalised();
+                let checks = checks.map_err(|error| invalid_checks(&error))?;
+                json!({ "text": checks.to_string(), "checks": checks })
+            }
+            Self::DispatchTrustedWebEvent(event) => {
+                dispatch(answering(iserver)?, &event)?;
+                done()
+            }
         })
     }
+}
+
+/// # Errors
+/// 422 for an event that nobody here knows, 404 for a module that there is not.
+fn dispatch(answering: &Answering, event: &WebEvent) -> Result<(), ErrorResponse> {
+    if event.event_name != CLEAR_CACHE {
+        return Err(refuse(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "unknown_event",
+            "this cluster does not know the event",
+            &event.event_name,
+        ));
+    }
+    let module = event.args.get("module").and_then(Value::as_str);
+    if module.is_some_and(|module| answering.modules.get(module).is_none()) {
+        return Err(ErrorResponse::new(
+            StatusCode::NOT_FOUND,
+            "unknown_module",
+            "there is no such module",
+        ));
+    }
+    answering.caches.invalidate(event.guild_id, None);
+    Ok(())
+}
+
+fn invalid_checks(error: &InvalidChecks) -> ErrorResponse {
+    refuse(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "invalid_checks",
+        "a server cannot store these checks",
+        error,
+    )
 }
 
 /// There is nothing to say about it.

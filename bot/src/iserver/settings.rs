@@ -13,7 +13,7 @@ use tracing::error;
 
 use super::query::limits;
 use crate::app::App;
-use crate::configuration::{Asked, PastChange, Refusal, Way};
+use crate::configuration::{Asked, PastChange, PastEdit, Refusal, Way};
 use crate::framework::check;
 use crate::settings::{Fields, Operation};
 
@@ -65,6 +65,35 @@ pub struct RollbackQuestion {
     pub custom_resolved_kittycat_perms: Option<Vec<String>>,
 }
 
+/// All that a guild has set is to become a file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ExportQuestion {
+    pub guild_id: GuildId,
+    /// In whose name it is asked.
+    pub user_id: UserId,
+    /// Of an API token that asks for the user.
+    #[serde(default)]
+    pub custom_resolved_kittycat_perms: Option<Vec<String>>,
+}
+
+/// A guild is to have set what a file says.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ImportQuestion {
+    pub guild_id: GuildId,
+    /// In whose name it is asked.
+    pub user_id: UserId,
+    pub file: String,
+    /// Entries that the file does not name go.
+    #[serde(default)]
+    pub replace: bool,
+    /// Of the plan that was shown. None: it is only planned.
+    #[serde(default)]
+    pub plan_hash: Option<String>,
+    /// Of an API token that asks for the user.
+    #[serde(default)]
+    pub custom_resolved_kittycat_perms: Option<Vec<String>>,
+}
+
 /// Answers it.
 #[async_trait]
 pub trait SettingAnswers: Send + Sync {
@@ -87,6 +116,19 @@ pub trait SettingAnswers: Send + Sync {
     /// # Errors
     /// The database did not answer.
     async fn roll_back(&self, question: RollbackQuestion) -> Result<Value, ErrorResponse>;
+
+    /// `{"Ok":{"file":…}}`, or as [`SettingAnswers::answer`]. It takes the command `settings export`.
+    ///
+    /// # Errors
+    /// The database did not answer.
+    async fn export(&self, question: ExportQuestion) -> Result<Value, ErrorResponse>;
+
+    /// `{"Ok":{"from":…,"hash":…,"edits":[…],"version":…}}`, or as [`SettingAnswers::answer`]. It takes
+    /// the command `settings import`.
+    ///
+    /// # Errors
+    /// The database did not answer, or 409: what would change is not what was shown.
+    async fn import(&self, question: ImportQuestion) -> Result<Value, ErrorResponse>;
 }
 
 #[async_trait]
@@ -173,6 +215,62 @@ impl SettingAnswers for App {
         });
         said(asked.guild, done)
     }
+
+    async fn export(&self, question: ExportQuestion) -> Result<Value, ErrorResponse> {
+        let asked = asked(
+            self,
+            question.guild_id,
+            question.user_id,
+            question.custom_resolved_kittycat_perms,
+        );
+        let asked = match asked.await {
+            Ok(asked) => Asked {
+                command: Some("settings export"),
+                ..asked
+            },
+            Err(denied) => return Ok(denied_by(&denied)),
+        };
+        let file = self.configuration.export(&asked).await;
+        said(asked.guild, file.map(|file| json!({ "file": file })))
+    }
+
+    async fn import(&self, question: ImportQuestion) -> Result<Value, ErrorResponse> {
+        let asked = asked(
+            self,
+            question.guild_id,
+            question.user_id,
+            question.custom_resolved_kittycat_perms,
+        );
+        let asked = match asked.await {
+            Ok(asked) => Asked {
+                command: Some("settings import"),
+                ..asked
+            },
+            Err(denied) => return Ok(denied_by(&denied)),
+        };
+        let (text, replace) = (question.file.as_str(), question.replace);
+        let configuration = &self.configuration;
+        let plan = match configuration.plan_import(&asked, text, replace).await {
+            Ok(plan) => plan,
+            Err(refusal) => return said(asked.guild, Err(refusal)),
+        };
+        let hash = plan.hash(text, replace);
+        let version = match question.plan_hash {
+            None => None,
+            Some(shown) if shown != hash => return Err(plan_changed()),
+            Some(_) => {
+                let approved = Some(&plan);
+                let done = configuration.import(&asked, text, replace, approved).await;
+                match done {
+                    Ok(changed) => Some(changed.version).filter(|_| changed.made),
+                    Err(refusal) => return said(asked.guild, Err(refusal)),
+                }
+            }
+        };
+        let edits: Vec<_> = plan.shown.into_iter().map(edit).collect();
+        let told = json!({"from": plan.from, "hash": hash, "edits": edits, "version": version});
+        Ok(json!({ "Ok": told }))
+    }
 }
 
 async fn asked(
@@ -195,14 +293,7 @@ async fn asked(
 
 /// As a line of `SettingsHistory` in the web API.
 fn change(past: PastChange) -> Value {
-    let edits = past.edits.into_iter().map(|edit| {
-        json!({
-            "setting": edit.setting,
-            "entry": edit.entry,
-            "before": edit.before,
-            "after": edit.after,
-        })
-    });
+    let edits = past.edits.into_iter().map(edit);
     json!({
         "version": past.version,
         "at": past.at,
@@ -211,6 +302,23 @@ fn change(past: PastChange) -> Value {
         "undoes": past.undoes,
         "edits": edits.collect::<Vec<_>>(),
     })
+}
+
+fn edit(edit: PastEdit) -> Value {
+    json!({
+        "setting": edit.setting,
+        "entry": edit.entry,
+        "before": edit.before,
+        "after": edit.after,
+    })
+}
+
+fn plan_changed() -> ErrorResponse {
+    ErrorResponse::new(
+        StatusCode::CONFLICT,
+        "plan_changed",
+        "the settings, the file or your rights have changed since the plan was made: look at it again",
+    )
 }
 
 fn said(guild: GuildId, done: Result<Value, Refusal>) -> Result<Value, ErrorResponse> {

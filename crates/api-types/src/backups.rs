@@ -81,6 +81,20 @@ pub struct BackupDifference {
     pub fields: BTreeMap<String, [Value; 2]>,
 }
 
+/// A backup that somebody brought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UploadedBackup {
+    /// As that of a job: restores, inspections and downloads take it.
+    #[schema(value_type = Uuid)]
+    pub task_id: TaskId,
+    /// In bytes.
+    pub size: u64,
+    /// Of the file, in hexadecimal digits.
+    pub sha256: String,
+    /// Whether it takes a password; then only its container could be verified.
+    pub encrypted: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -57,17 +57,26 @@ pub struct ShardStats {
     /// Heartbeat round trip in milliseconds; `null`: not known.
     pub real_latency: Option<f64>,
     pub guilds: u64,
+    /// Seconds since the process of the shard was started, while it is connected; `null` while it is not.
+    pub uptime: Option<u64>,
+    /// The same, whether or not it is connected; `null`: no process runs.
+    pub total_uptime: Option<u64>,
 }
 
 impl BotStats {
-    pub fn of(list: &InstanceList) -> Self {
+    pub fn of(list: &InstanceList, now: DateTime<Utc>) -> Self {
         let mut stats = Self::default();
         for instance in &list.instances {
+            let runs = instance.active && instance.started_at != UNSET_TIME;
+            let seconds = (now - instance.started_at).num_seconds();
+            let total_uptime = runs.then(|| u64::try_from(seconds).unwrap_or_default());
             for shard in &instance.shards {
                 let unknown = ShardStats {
                     status: "unknown".to_owned(),
                     real_latency: None,
                     guilds: 0,
+                    uptime: None,
+                    total_uptime,
                 };
                 stats.shard_conns.insert(shard.get(), unknown);
             }
@@ -83,6 +92,8 @@ impl BotStats {
                     .to_owned(),
                     real_latency: Some(health.latency).filter(|latency| *latency > 0.0),
                     guilds: health.guilds,
+                    uptime: total_uptime.filter(|_| health.up),
+                    total_uptime,
                 };
                 stats.shard_conns.insert(health.shard_id.get(), shard);
             }

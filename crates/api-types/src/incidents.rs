@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use splashtail_core::ids::TaskId;
 use utoipa::ToSchema;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -54,15 +55,62 @@ pub enum IncidentAct {
     Back,
     /// Puts back some of it, with a plan first.
     Parts,
+    /// Carries out the plan that was shown, whose hash is in `plan_hash`.
+    Approve,
+    /// Takes back what a put-back did, whose job is in `job`; with `plan_hash` the plan that was shown.
+    TakeBack,
+    /// Never stops the only suspect again; as `/protection trust`, and only the owner gives it.
+    Trust,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct IncidentOrder {
     pub act: IncidentAct,
-    /// Of `parts`: which, such as `roles`, `channels` or `bans`.
+    /// Of `parts` and `approve`: which, such as `roles`, `channels` or `bans`. None: all.
     #[serde(default)]
     #[schema(max_items = 25)]
     pub parts: Vec<String>,
+    /// Of the plan that a put-back left as its output; its first 16 digits are enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 16, max_length = 64)]
+    pub plan_hash: Option<String>,
+    /// The put-back that is taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>)]
+    pub job: Option<TaskId>,
+}
+
+/// Who did what and what was done about it, in its order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IncidentTimeline {
+    /// The first act; what follows counts from it.
+    pub begins_at: DateTime<Utc>,
+    pub entries: Vec<TimelineEntry>,
+    /// Acts that were only counted.
+    pub more_acts: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TimelineEntry {
+    /// Milliseconds since the first act.
+    pub at_ms: u64,
+    /// `theirs` or `ours`.
+    pub side: String,
+    /// Of an act its type, such as `channel_remove`; of a call which measure it was, such as
+    /// `take_roles`.
+    pub what: String,
+    /// Who did it; `null` where Discord did not say, and for ours.
+    pub actor: Option<String>,
+    /// The object or person that it was done to.
+    pub target: Option<String>,
+    /// As it was called then, where that is known.
+    pub name: Option<String>,
+    /// Of ours: `done`, `refused`, `limited`, `down`, or `null` while it is under way and in a dry run.
+    pub outcome: Option<String>,
+    /// Of ours: milliseconds until Discord answered.
+    pub took_ms: Option<u64>,
+    /// Of ours: whether it was taken back since.
+    pub returned: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -66,6 +66,10 @@ pub const REJOIN_MEMBERS: JobKind = JobKind {
     runs_locally: false,
 };
 
+/// The name of what no job made: a backup that somebody brought. It is there as a job that has ended, so
+/// that it is shown, restored from and deleted like one, and nobody can order it.
+pub const BROUGHT_BACKUP: &str = "guild_upload_backup";
+
 /// All of them.
 pub const JOB_KINDS: [JobKind; 6] = [
     CREATE_BACKUP,

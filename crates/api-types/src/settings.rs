@@ -200,6 +200,40 @@ pub struct SettingsAnswer {
     pub version: Option<i64>,
 }
 
+/// All that a server has set, as far as you may view it, without secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SettingsFile {
+    /// YAML, as of `/settings export`.
+    pub file: String,
+}
+
+/// What a server is to have set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SettingsImport {
+    /// YAML, as of an export; 256 KiB at most.
+    #[schema(max_length = 262_144)]
+    pub file: String,
+    /// Delete what the settings that the file names have beside it.
+    #[serde(default)]
+    pub replace: bool,
+    /// Of the plan that was shown: it is carried out. Absent: nothing is changed, only planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64)]
+    pub plan_hash: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SettingsImported {
+    /// The server that the file is of.
+    pub from: String,
+    /// Of the plan; give it back as `plan_hash` to have exactly this done.
+    pub hash: String,
+    /// What changes, without secrets.
+    pub edits: Vec<SettingsEdit>,
+    /// Of the change, by which it can be taken back; `null`: it was only planned, or nothing changes.
+    pub version: Option<i64>,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SettingsHistory {
     /// Newest first.

@@ -56,7 +56,7 @@ pub use log_entry::{Level, MAX_ENTRIES, MAX_ENTRY_BYTES, NewLogEntry, TaskLogEnt
 pub use open::Storage;
 pub use owner::{InvalidOwner, Owner};
 pub use profile::ProfileStore;
-pub use protection::{IncidentRow, ProtectionStore};
+pub use protection::{IncidentRow, ProtectionStore, Reaction};
 pub use schedule::{Due, Keep, Schedule, ScheduleStore, Trouble};
 pub use setting::{
     ChangedEntry, Edit, NewChange, REMEMBERED_CHANGES, SettingRow, SettingStore, Snapshot, Written,

@@ -49,6 +49,10 @@ pub trait ProtectionStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<IncidentRow>, StorageError>;
 
+    /// How fast the newest incidents were answered that protection acted upon, which changed within so
+    /// long by the database's clock.
+    async fn reactions(&self, within: Duration, limit: u32) -> Result<Vec<Reaction>, StorageError>;
+
     /// Deletes incidents that did not change for so long by the database's clock, at most [`PURGED_AT_ONCE`]; how many.
     async fn purge_incidents(&self, older_than: Duration) -> Result<u64, StorageError>;
 }
@@ -64,6 +68,17 @@ pub struct IncidentRow {
     pub document: String,
     pub alert: Option<(ChannelId, MessageId)>,
     pub updated_at: DateTime<Utc>,
+}
+
+/// What a document says of its times, in milliseconds of one clock; `None`: it says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reaction {
+    /// What decided was heard.
+    pub received: Option<i64>,
+    /// The first call was sent.
+    pub sent: Option<i64>,
+    /// It was answered.
+    pub acknowledged: Option<i64>,
 }
 
 impl Storage {
@@ -96,6 +111,39 @@ const INCIDENT: &str =
 const INCIDENTS: &str = "\
     SELECT * FROM protection_incidents WHERE guild_id = $1 AND incident_id < $2 \
     ORDER BY incident_id DESC LIMIT $3";
+
+/// A time of a document.
+macro_rules! time {
+    (sqlite, $name:literal) => {
+        concat!("json_extract(document, '$.times.", $name, "') AS ", $name)
+    };
+    (postgres, $name:literal) => {
+        concat!(
+            "(document::json #>> '{times,",
+            $name,
+            "}')::bigint AS ",
+            $name
+        )
+    };
+}
+
+macro_rules! reactions {
+    ($engine:ident) => {
+        concat!(
+            "SELECT ",
+            time!($engine, "received"),
+            ", ",
+            time!($engine, "sent"),
+            ", ",
+            time!($engine, "acknowledged"),
+            " FROM (SELECT document FROM protection_incidents WHERE updated_at > ",
+            before!($engine, "$1"),
+            " AND mode = 'on' ORDER BY updated_at DESC LIMIT $2) AS newest"
+        )
+    };
+}
+
+const REACTIONS: Sql = clocked!(reactions);
 
 macro_rules! purge {
     ($engine:ident) => {
@@ -171,6 +219,19 @@ impl ProtectionStore for Engine {
         let before = before.unwrap_or(i64::MAX);
         let list = query(INCIDENTS).bind(guild).bind(before).bind(limit);
         self.fetch_all(list).await?.iter().map(read).collect()
+    }
+
+    async fn reactions(&self, within: Duration, limit: u32) -> Result<Vec<Reaction>, StorageError> {
+        let read = query(REACTIONS).bind(length(within)).bind(limit);
+        let rows = self.fetch_all(read).await?;
+        let reaction = |row: &Row| {
+            Ok(Reaction {
+                received: row.get("received")?,
+                sent: row.get("sent")?,
+                acknowledged: row.get("acknowledged")?,
+            })
+        };
+        rows.iter().map(reaction).collect()
     }
 
     async fn purge_incidents(&self, older_than: Duration) -> Result<u64, StorageError> {

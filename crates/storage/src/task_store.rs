@@ -21,6 +21,15 @@ pub trait TaskStore: Send + Sync {
     /// Inserts the task, its wrapped secret and, when it shall run, its slot: all or nothing.
     async fn create(&self, task: &NewTask) -> Result<Creation, StorageError>;
 
+    /// Completes a task that nobody asked to run, with what somebody brought for it and the entry that
+    /// says so. `None`: it is not there, or not such a one any more.
+    async fn keep(
+        &self,
+        id: TaskId,
+        output: &TaskOutput,
+        entry: &NewLogEntry,
+    ) -> Result<Option<TaskRow>, StorageError>;
+
     /// The task that an earlier call of the same client created under this name and key.
     async fn repeated(
         &self,

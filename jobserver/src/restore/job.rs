@@ -9,6 +9,7 @@ use splashtail_api_types::job_kinds;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
 use splashtail_discord::Discord;
+use splashtail_discord::permissions::bits;
 use splashtail_jobs::{
     Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, Priority, SecretBytes,
     TaskRow,
@@ -22,6 +23,7 @@ use super::source;
 use crate::backup::{self, CreateBackup};
 use crate::carry_out;
 use crate::objects::Objects;
+use crate::request::InvalidRequest;
 use crate::urgency::Urgency;
 
 /// Of an engine's capacity, in runs of jobs that hold little.
@@ -77,7 +79,7 @@ impl Job for RestoreBackup {
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
         let most = self.backup.plan.max_body_size;
         let cdn = self.discord.cdn_base().as_str();
-        let (fields, password) = options::parse(&data, most, cdn)
+        let (mut fields, password) = options::parse(&data, most, cdn)
             .map_err(|error| PrepareError::invalid(error.code(), error.to_string()))?;
         let server = fields.server_id;
         let source = &fields.options.backup_source;
@@ -93,6 +95,14 @@ impl Job for RestoreBackup {
             }
             _ => PrepareError::internal("the backup cannot be looked up"),
         })?;
+        let source = &fields.options.backup_source;
+        let uploaded = source::is_uploaded(source, server, &self.storage, &*self.clock).await;
+        fields.options.uploaded =
+            uploaded.map_err(|_| PrepareError::internal("the backup cannot be looked up"))?;
+        if fields.options.uploaded && fields.caller_permissions & bits::ADMINISTRATOR == 0 {
+            let error = InvalidRequest::ForeignFile;
+            return Err(PrepareError::invalid(error.code(), error.to_string()));
+        }
         Ok(Prepared {
             owner: Owner::Server(server),
             slot: Some(server),

@@ -60,6 +60,9 @@ pub struct Options {
     /// Of the plan that was approved; another one is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan_hash: Option<String>,
+    /// The task that is named made nothing: it holds a file that somebody sent to the web API.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub uploaded: bool,
 }
 
 impl Options {
@@ -75,7 +78,7 @@ impl Options {
 
     /// Whether the backup is a file that somebody brought: its ids are that one's word.
     pub fn is_brought(&self) -> bool {
-        matches!(self.backup_source, BackupSource::Address(_))
+        self.uploaded || matches!(self.backup_source, BackupSource::Address(_))
     }
 }
 
@@ -152,6 +155,8 @@ pub fn parse(
         members_chosen,
         dry_run: request::flag(given, "DryRun")?,
         plan_hash: request::plan_hash(given, PLAN_HASH)?,
+        // Nobody's own to say: the row of the task tells.
+        uploaded: false,
     };
     if options.is_brought() && !head.caller.is_administrator() {
         return Err(InvalidRequest::ForeignFile);

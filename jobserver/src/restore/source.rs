@@ -5,9 +5,10 @@ use std::io::{Seek as _, Write as _};
 use std::path::Path;
 
 use bytes::Bytes;
+use splashtail_api_types::job_kinds::BROUGHT_BACKUP;
 use splashtail_core::clock::Clock;
 use splashtail_core::ids::GuildId;
-use splashtail_storage::{Owner, Storage, TaskState};
+use splashtail_storage::{Owner, Storage, TaskRow, TaskState};
 
 use super::error::RestoreError;
 use super::options::BackupSource;
@@ -69,6 +70,25 @@ async fn filled(mut file: File, bytes: Bytes) -> Result<File, BackupError> {
     });
     let written = written.await.map_err(BackupError::background)?;
     written.map_err(BackupError::File)
+}
+
+/// Whether what a task of this server holds is a file that somebody brought.
+///
+/// # Errors
+/// The database is away.
+pub async fn is_uploaded(
+    source: &BackupSource,
+    server: GuildId,
+    storage: &Storage,
+    clock: &dyn Clock,
+) -> Result<bool, RestoreError> {
+    let BackupSource::Task(id) = source else {
+        return Ok(false);
+    };
+    let row = storage.tasks().get(*id, clock.now()).await;
+    let row = row.map_err(RestoreError::Storage)?;
+    let is_own = |row: &TaskRow| row.owner == Owner::Server(server);
+    Ok(row.is_some_and(|row| is_own(&row) && row.name == BROUGHT_BACKUP))
 }
 
 /// The object that a task left; `None` for what is found elsewhere, and can be.

@@ -71,7 +71,7 @@ pub async fn list_modules(
     ))]
 pub async fn get_bot_stats(State(app): State<AppState>) -> Result<Json<BotStats>, ApiError> {
     let list = app.fleet.instances().await?;
-    Ok(Json(BotStats::of(&list)))
+    Ok(Json(BotStats::of(&list, app.clock.now())))
 }
 
 /// All that the bot can do.

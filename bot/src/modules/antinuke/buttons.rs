@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use splashtail_antinuke::{Command, Incident, Input, Mode, owner};
-use splashtail_core::ids::UserId;
+use splashtail_antinuke::{Command, Input, Mode, owner};
+use splashtail_core::ids::TaskId;
 use splashtail_guild::Id;
 use subtle::ConstantTimeEq as _;
 
@@ -15,6 +15,7 @@ use super::service::Protection;
 use super::settings::TRUST;
 use crate::app::App;
 use crate::catalogue::Language;
+use crate::configuration;
 use crate::error::BotError;
 use crate::framework::setting_commands::asked_by;
 use crate::guilds::GuildView;
@@ -88,8 +89,8 @@ impl Protection {
                 Ok(lines.join("\n"))
             }
             Ok((Wish::Trust(incident), said)) => {
-                let incident = incidents::known(self, guild, language, incident).await?;
-                trust(app, press, &incident).await?;
+                let asked = asked_by(app, press, Some(TRUSTS)).await?;
+                self.trust(app, &asked, language, incident).await?;
                 self.refresh(&server).await;
                 Ok(said)
             }
@@ -97,7 +98,8 @@ impl Protection {
                 self.fulfil(&server, wish);
                 Ok(said)
             }
-            Err(NotDone::Refused(why) | NotDone::Unknown(why)) => Ok(why),
+            Err(NotDone::Refused(why) | NotDone::Unknown(why) | NotDone::Guarded(why)) => Ok(why),
+            Err(NotDone::Failed(error)) => Err(error),
         }
     }
 
@@ -107,9 +109,9 @@ impl Protection {
     /// See [`NotDone`].
     pub async fn act(
         self: &Arc<Self>,
+        app: &App,
+        asked: &configuration::Asked,
         view: &GuildView,
-        user: UserId,
-        is_administrator: bool,
         act: IncidentAct<'_>,
     ) -> Result<String, NotDone> {
         let language = Language::English;
@@ -117,17 +119,52 @@ impl Protection {
             let unknown = text!(language, "protection-unknown-server");
             return Err(NotDone::Unknown(unknown));
         };
-        let asked = Asked {
+        let verb = act.verb().ok_or_else(|| {
+            let broken = text!(language, "button-broken");
+            NotDone::Refused(broken)
+        })?;
+        let wanted = Asked {
             language,
-            user: Id::new(user.get()),
-            is_administrator,
-            verb: act.verb,
+            user: Id::new(asked.user.get()),
+            is_administrator: asked.standing.native.is_administrator(),
+            verb: &verb,
             incident: Id::new(act.incident),
             chosen: act.parts,
         };
-        let (wish, said) = wish(&server, &asked)?;
-        self.fulfil(&server, wish);
-        Ok(said)
+        match wish(&server, &wanted)? {
+            (Wish::Trust(incident), said) => {
+                let asked = configuration::Asked {
+                    command: Some(TRUSTS),
+                    ..asked.clone()
+                };
+                self.trust(app, &asked, language, incident)
+                    .await
+                    .map_err(|error| NotDone::of(error, language))?;
+                self.refresh(&server).await;
+                Ok(said)
+            }
+            (wish, said) => {
+                self.fulfil(&server, wish);
+                Ok(said)
+            }
+        }
+    }
+
+    /// As the command does it, with all its checks.
+    async fn trust(
+        &self,
+        app: &App,
+        asked: &configuration::Asked,
+        language: Language,
+        incident: Id,
+    ) -> Result<(), BotError> {
+        let incident = incidents::known(self, asked.guild, language, incident).await?;
+        let [suspect] = &incident.suspects[..] else {
+            return Err(BotError::Input(text!(language, "button-broken")));
+        };
+        let who = Fields::from_iter([("who".to_owned(), format!("user/{}", suspect.id).into())]);
+        app.configuration.set(asked, TRUST, &who).await?;
+        Ok(())
     }
 
     fn fulfil(self: &Arc<Self>, server: &Arc<Server>, wish: Wish) {
@@ -142,28 +179,39 @@ impl Protection {
     }
 }
 
-/// As the command does it, with all its checks.
-async fn trust(app: &App, press: &Press, incident: &Incident) -> Result<(), BotError> {
-    let [suspect] = &incident.suspects[..] else {
-        return Err(BotError::Input(text!(press.language, "button-broken")));
-    };
-    let asked = asked_by(app, press, Some("protection trust")).await?;
-    let who = Fields::from_iter([("who".to_owned(), format!("user/{}", suspect.id).into())]);
-    app.configuration.set(&asked, TRUST, &who).await?;
-    Ok(())
-}
-
 /// What others than buttons can ask for: give back what was taken, note that it was no attack, stop the
-/// suspects, raise a panic and end it, put back what was broken.
-pub const ACTS: [&str; 7] = ["undo", "fine", "contain", "panic", "calm", "back", "parts"];
+/// suspects, raise a panic and end it, put back what was broken, have a plan of that carried out, take a
+/// put-back back, trust the suspect.
+pub const ACTS: [&str; 10] = [
+    "undo", "fine", "contain", "panic", "calm", "back", "parts", "approve", "take_back", "trust",
+];
+/// The command that trusts somebody.
+const TRUSTS: &str = "protection trust";
+/// Digits of a plan's hash.
+const HASH: std::ops::RangeInclusive<usize> = 16..=64;
 
 /// Why nothing is done, for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum NotDone {
     /// It is not theirs to do.
     Refused(String),
     /// The server or the incident is not known, or not any more.
     Unknown(String),
+    /// Others have to agree first.
+    Guarded(String),
+    /// A fault of ours, or of what this depends on.
+    Failed(BotError),
+}
+
+impl NotDone {
+    fn of(error: BotError, language: Language) -> Self {
+        match error {
+            BotError::Guarded(text) => Self::Guarded(text),
+            BotError::Input(text) => Self::Unknown(text),
+            error if error.is_ours() => Self::Failed(error),
+            error => Self::Refused(error.user_text(language)),
+        }
+    }
 }
 
 /// One of [`ACTS`] about an incident.
@@ -171,8 +219,35 @@ pub enum NotDone {
 pub struct IncidentAct<'a> {
     pub verb: &'a str,
     pub incident: u64,
-    /// Of a put-back of `parts`.
+    /// Of a put-back of `parts`, and of the plan that is approved.
     pub parts: &'a [String],
+    /// Of the plan that was shown.
+    pub plan_hash: Option<&'a str>,
+    /// The put-back that is taken back.
+    pub job: Option<TaskId>,
+}
+
+impl IncidentAct<'_> {
+    /// As a button has it. `None`: something that belongs to it is missing.
+    fn verb(&self) -> Option<String> {
+        let is_hash = |hash: &&str| {
+            HASH.contains(&hash.len()) && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        let hash = self.plan_hash.filter(is_hash);
+        if hash.is_none() && self.plan_hash.is_some() {
+            return None;
+        }
+        Some(match (self.verb, hash, self.job) {
+            ("approve", Some(hash), _) => {
+                let parts = Parts::of(self.parts.iter().map(String::as_str));
+                format!("now-{hash}-{}", parts.hex())
+            }
+            ("take_back", None, Some(job)) => format!("unback-{job}"),
+            ("take_back", Some(hash), Some(job)) => format!("gone-{hash}-{job}"),
+            ("approve" | "take_back", ..) => return None,
+            (verb, ..) => verb.to_owned(),
+        })
+    }
 }
 
 /// Who wants what done.
@@ -455,6 +530,38 @@ mod tests {
         };
         assert!(!refused(administrator) && !refused(trusted));
         assert!(refused(suspect) && refused(Presser::default()));
+    }
+
+    #[test]
+    fn what_programs_ask_for_is_what_buttons_do() {
+        let (incident, hash) = (Id::new(5), "abcdef0123456789");
+        let task = "0f8fad5b-d9cb-469f-a165-70867728950e";
+        let bans = ["bans".to_owned()];
+        let order = |verb, plan_hash, job: Option<&str>| {
+            let act = IncidentAct {
+                verb,
+                incident: 5,
+                parts: &bans,
+                plan_hash,
+                job: job.and_then(|job| job.parse().ok()),
+            };
+            put_back(&act.verb()?, incident, &bans)
+        };
+        let approved = order("approve", Some(hash), None).unwrap();
+        assert_eq!(approved.approved.as_deref(), Some(hash));
+        assert_eq!((approved.parts.names(), approved.look), (vec!["bans"], false));
+        let undone = order("take_back", None, Some(task)).unwrap();
+        assert_eq!((undone.undo, undone.approved), (task.parse().ok(), None));
+        let undone = order("take_back", Some(hash), Some(task)).unwrap();
+        assert_eq!((undone.undo, undone.approved), (task.parse().ok(), Some(hash.to_owned())));
+        for (verb, hash, job) in [
+            ("approve", None, Some(task)),
+            ("approve", Some("abc"), None),
+            ("approve", Some("abcdef0123456789-82"), None),
+            ("take_back", Some(hash), None),
+        ] {
+            assert_eq!(order(verb, hash, job), None, "{verb}");
+        }
     }
 
     #[test]

@@ -50,7 +50,40 @@ pub struct Platform {
     pub shards: usize,
 }
 
+impl Severity {
+    /// For programs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bad => "bad",
+            Self::Weak => "weak",
+            Self::Advice => "advice",
+        }
+    }
+}
+
 impl Finding {
+    /// For programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Broken(_) => "broken",
+            Self::TimedOut => "timed_out",
+            Self::Off => "off",
+            Self::NoAuditLog => "no_audit_log",
+            Self::DatabaseAway => "database_away",
+            Self::AlertsGone(_) => "alerts_gone",
+            Self::AlertsMute(..) => "alerts_mute",
+            Self::NoAlerts => "no_alerts",
+            Self::DryRun => "dry_run",
+            Self::Lacking => "lacking",
+            Self::RoleTooLow => "role_too_low",
+            Self::Hidden => "hidden",
+            Self::JobserverAway => "jobserver_away",
+            Self::ShardsDown(..) => "shards_down",
+            Self::AnybodyPrunes => "anybody_prunes",
+            Self::NoSecondFactor => "no_second_factor",
+        }
+    }
+
     pub fn severity(&self) -> Severity {
         match self {
             Self::Broken(_)

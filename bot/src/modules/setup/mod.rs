@@ -9,6 +9,7 @@ mod page;
 mod press;
 mod report;
 mod service;
+mod shown;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -22,10 +23,11 @@ use splashtail_permissions::{
 };
 
 use self::greet::{Ear, Greeter};
-use self::service::Setup;
 use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, Task, extended};
 use crate::events::Listener;
 use crate::presses::Presses;
+
+pub use self::service::Setup;
 
 /// The module's id, and the namespace of its permissions.
 pub const ID: &str = "setup";

@@ -52,7 +52,8 @@ pub fn report(
     }
 }
 
-fn sentence(language: Language, look: &Look, finding: &Finding) -> String {
+/// What is wrong and what to do about it, in sentences.
+pub fn sentence(language: Language, look: &Look, finding: &Finding) -> String {
     match finding {
         Finding::Broken(NoIdentity::NoToken) => text!(language, "protection-no-token"),
         Finding::Broken(NoIdentity::NoSecret) => text!(language, "protection-no-secret"),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use splashtail_api_types::health::GuildHealth;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::Config;
 use splashtail_core::ids::GuildId;
@@ -16,6 +17,7 @@ use super::look::{Look, TO_WRITE};
 use super::page::{Around, Page};
 use super::press::unknown;
 use super::report::report;
+use super::shown::shown;
 use super::step::Step;
 use crate::app::App;
 use crate::catalogue::Language;
@@ -132,6 +134,22 @@ impl Setup {
         let findings = Finding::all(&look, platform);
         let invite = self.invite(app, &look, look.wanted);
         Ok(report(language, &look, &findings, &invite, may_act))
+    }
+
+    /// The same, and how far setting up is, for pages and programs. `None` while the server is not
+    /// known.
+    ///
+    /// # Errors
+    /// The database did not answer.
+    pub async fn health(&self, app: &App, guild: GuildId) -> Result<Option<GuildHealth>, BotError> {
+        let platform = self.platform(app).await;
+        let Some(look) = Look::at(app, guild)? else {
+            return Ok(None);
+        };
+        let passed = self.storage.setups().passed(guild).await?;
+        let findings = Finding::all(&look, platform);
+        let invite = self.invite(app, &look, look.wanted);
+        Ok(Some(shown(&look, &findings, &passed, &invite)))
     }
 
     async fn platform(&self, app: &App) -> Platform {

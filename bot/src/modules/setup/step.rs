@@ -24,6 +24,17 @@ pub enum Progress {
     Open,
 }
 
+impl Progress {
+    /// For programs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Passed => "passed",
+            Self::Open => "open",
+        }
+    }
+}
+
 impl Step {
     pub const ALL: [Self; 6] = [
         Self::Permissions,

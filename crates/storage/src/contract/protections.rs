@@ -1,11 +1,12 @@
 use splashtail_core::ids::{ChannelId, MessageId};
 
 use super::*;
-use crate::protection::IncidentRow;
+use crate::protection::{IncidentRow, Reaction};
 
 contract!(
     the_latest_state_of_a_server_is_kept,
     incidents_are_replaced_and_listed_newest_first,
+    reactions_are_read_out_of_documents,
 );
 
 fn guild(id: u64) -> GuildId {
@@ -76,4 +77,42 @@ async fn incidents_are_replaced_and_listed_newest_first(storage: Storage) {
         2
     );
     assert_eq!(store.incidents(guild(1), None, 9).await.unwrap().len(), 1);
+}
+
+async fn reactions_are_read_out_of_documents(storage: Storage) {
+    let store = storage.protections();
+    // Changes in a time to come, so that they are within any span.
+    let later = |seconds| DateTime::from_timestamp(4_000_000_000 + seconds, 0).unwrap();
+    for (incident, mode, document, at) in [
+        (1, "on", r#"{"times":{"received":10,"sent":14,"acknowledged":90}}"#, 1),
+        (2, "on", r#"{"times":{"received":20,"sent":null}}"#, 2),
+        (3, "dry_run", r#"{"times":{"received":30,"sent":31}}"#, 3),
+        (4, "on", "[1]", 4),
+    ] {
+        let row = IncidentRow {
+            guild: guild(1),
+            incident,
+            kind: "actor".to_owned(),
+            mode: mode.to_owned(),
+            state: "contained".to_owned(),
+            document: document.to_owned(),
+            alert: None,
+            updated_at: later(at),
+        };
+        store.put_incident(&row).await.unwrap();
+    }
+    let reaction = |received, sent, acknowledged| Reaction {
+        received,
+        sent,
+        acknowledged,
+    };
+    let day = Duration::from_secs(24 * 3600);
+    let found = store.reactions(day, 10).await.unwrap();
+    let expected = [
+        reaction(None, None, None),
+        reaction(Some(20), None, None),
+        reaction(Some(10), Some(14), Some(90)),
+    ];
+    assert_eq!(found, expected, "newest first, without dry runs");
+    assert_eq!(store.reactions(day, 1).await.unwrap(), expected[..1]);
 }

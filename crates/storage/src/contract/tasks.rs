@@ -12,6 +12,7 @@ use crate::task_store::{Idempotency, Start, TaskQuery};
 
 contract!(
     a_task_is_read_back_as_it_was_written,
+    what_was_brought_is_there_and_nobody_runs_it,
     keys_repeat_the_first_answer,
     racing_orders_of_one_key_create_one_task,
     pages_are_newest_first_and_complete,
@@ -72,6 +73,34 @@ async fn a_task_is_read_back_as_it_was_written(storage: Storage) {
 
     let again = storage.tasks().create(&order).await;
     assert!(matches!(again, Err(StorageError::Conflict(_))), "{again:?}");
+}
+
+async fn what_was_brought_is_there_and_nobody_runs_it(storage: Storage) {
+    let order = NewTask {
+        execute: false,
+        expires_at: Some(t(5000)),
+        ..task(0)
+    };
+    created(&storage, &order).await;
+    let output = TaskOutput {
+        filename: "brought.iblfile".to_owned(),
+        segregated: false,
+    };
+    let store = storage.tasks();
+    let kept = store.keep(order.id, &output, &entry(1, "Brought")).await;
+    let kept = kept.unwrap().unwrap();
+    assert_eq!((kept.state, kept.output.as_ref()), (TaskState::Completed, Some(&output)));
+    assert_eq!(store.get(order.id, t(2)).await.unwrap(), Some(kept));
+    let log = store.log(order.id, 0, 10).await.unwrap();
+    assert_eq!((log.len(), log[0].msg.as_str()), (1, "Brought"));
+    let again = store.keep(order.id, &output, &entry(2, "Again")).await;
+    assert_eq!(again.unwrap(), None, "it has ended");
+    // What a runner may take is nobody's to complete.
+    let asked = task(3);
+    created(&storage, &asked).await;
+    assert_eq!(store.keep(asked.id, &output, &entry(4, "x")).await.unwrap(), None);
+    let nobody = TaskId::random();
+    assert_eq!(store.keep(nobody, &output, &entry(4, "x")).await.unwrap(), None);
 }
 
 fn keyed(client: &str, name: &str, key: &str) -> NewTask {

@@ -227,6 +227,12 @@ macro_rules! cancel {
 
 const CANCEL_TASK: Sql = clocked!(cancel);
 
+const KEEP_TASK: &str = concat!(
+    "UPDATE tasks SET state = 'completed', output = $2, log_count = log_count + 1, \
+     last_updated = $3 WHERE task_id = $1 AND state = 'pending' AND NOT requested RETURNING ",
+    task_columns!()
+);
+
 const LEAVE_OUTPUT: &str =
     "UPDATE tasks SET output = $2 WHERE task_id = $1 AND state = 'failed' AND output IS NULL";
 
@@ -281,6 +287,25 @@ impl TaskStore for Engine {
         }
         tx.commit().await?;
         task::read(&row).map(Creation::Created)
+    }
+
+    async fn keep(
+        &self,
+        id: TaskId,
+        output: &TaskOutput,
+        entry: &NewLogEntry,
+    ) -> Result<Option<TaskRow>, StorageError> {
+        let output = serde_json::to_string(output).map_err(StorageError::corrupt)?;
+        let mut tx = self.begin().await?;
+        let keep = query(KEEP_TASK).bind(id).bind(output).bind(entry.ts());
+        let Some(row) = tx.fetch_optional(keep).await? else {
+            tx.rollback().await?;
+            return Ok(None);
+        };
+        tx.execute(log_entry::insert(id, row.get("log_count")?, entry))
+            .await?;
+        tx.commit().await?;
+        task::read(&row).map(Some)
     }
 
     async fn repeated(
