@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use splashtail_api_types::overview::ReactionTimes;
 use splashtail_api_types::tasks::JobsSummary;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::Config;
+use splashtail_core::ids::GuildId;
 use splashtail_core::places::Places;
 use splashtail_ipc::bus::{self, Bus, BusError};
 use splashtail_ipc::cache::{self, Cache, CacheError};
@@ -39,6 +41,10 @@ const FOLLOWERS_EACH: usize = 16;
 /// Servers that are followed at a time, and by one user.
 const STREAMS: usize = 4096;
 const STREAMS_EACH: usize = 16;
+/// Backups that are received at a time, and by one server.
+const UPLOADS: usize = 8;
+const UPLOADS_EACH: usize = 1;
+const REACTIONS_PERIOD: Duration = Duration::from_secs(60);
 const SUMMARY_PERIOD: Duration = Duration::from_secs(1);
 
 pub type AppState = Arc<App>;
@@ -66,6 +72,9 @@ pub struct App {
     /// What happens in servers, and places for those who follow that.
     pub feed: Feed,
     pub streams: Places<Owner>,
+    /// Places for those who send a backup to a server.
+    pub uploads: Places<GuildId>,
+    pub reactions: Fresh<ReactionTimes, ApiError>,
     /// Fires when the server stops.
     pub shutdown: CancellationToken,
     pub site: Site,
@@ -136,6 +145,8 @@ impl App {
             followers: Places::new(FOLLOWERS, FOLLOWERS_EACH),
             feed: Feed::default(),
             streams: Places::new(STREAMS, STREAMS_EACH),
+            uploads: Places::new(UPLOADS, UPLOADS_EACH),
+            reactions: Fresh::new(REACTIONS_PERIOD, clock.clone()),
             shutdown,
             site,
             proxy,

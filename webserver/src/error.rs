@@ -101,6 +101,9 @@ pub enum ApiError {
     Cache(#[from] CacheError),
     #[error("the object store failed")]
     Objects(#[from] object_store::Error),
+    /// A temporary file.
+    #[error("a file could not be read or written")]
+    File(#[source] std::io::Error),
     #[error(transparent)]
     Random(#[from] RandomError),
     #[error("a stored value cannot be read")]
@@ -200,6 +203,7 @@ impl ApiError {
             Self::Storage(_)
             | Self::Cache(_)
             | Self::Objects(_)
+            | Self::File(_)
             | Self::Random(_)
             | Self::Stored(_) => Code::Internal,
             Self::Again { error, .. } => return error.status_and_code(),

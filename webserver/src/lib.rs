@@ -8,6 +8,7 @@ mod accounts;
 mod admin;
 mod app;
 mod auth;
+mod brought;
 mod cookies;
 mod error;
 mod events;

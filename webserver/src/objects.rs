@@ -1,5 +1,7 @@
 //! Reading what tasks left in the object store.
 
+mod keep;
+
 use std::path::PathBuf;
 
 use futures_util::TryFutureExt;

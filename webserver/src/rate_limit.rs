@@ -56,6 +56,11 @@ pub const AUTH_TEST: Policy = Policy::new("auth_test", 20, 60);
 pub const DOWNLOAD: Policy = Policy::new("download", 20, 60);
 /// Each reads a file whole, and tries a password.
 pub const BACKUP_LOOKS: Policy = Policy::new("backup_looks", 20, 60);
+/// Each may be a hundred megabytes.
+pub const UPLOADS: Policy = Policy::new("backup_uploads", 10, 3600);
+/// It asks the jobserver, the database and every shard of a cluster.
+pub const HEALTH: Policy = Policy::new("guild_health", 60, 60);
+pub const TRANSFER: Policy = Policy::new("settings_transfer", 20, 300);
 pub const LOGIN: Policy = Policy::new("oauth2_login", 15, 300);
 pub const SESSIONS: Policy = Policy::new("sessions", 60, 300);
 pub const USER_GUILDS: Policy = Policy::new("get_user_guilds_norefresh", 5, 300);

@@ -90,6 +90,8 @@ impl Operation {
             "change_module_configuration" => json!({"module": "m", "disabled": {"value": true}}),
             "change_command_configuration" => json!({"command": "c", "perms": {"clear": true}}),
             "compare_backups" => json!({"after": ID}),
+            "import_settings" => json!({"file": "form: 1"}),
+            "preview_permission_checks" => json!({"checks": {"checks": []}}),
             "create_git_hook" => json!({"comment": "c"}),
             "add_git_repo" => json!({"name": "a/b", "channel_id": "5"}),
             "add_git_rule" => json!({"events": ["push"], "act": "block"}),

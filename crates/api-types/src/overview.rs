@@ -23,9 +23,9 @@ pub struct GuildOverview {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProtectionState {
-    /// Somebody is at it, and not everybody who is responsible is stopped.
+    /// Somebody is at it, or could not be stopped within the last hour.
     AttackRunning,
-    /// Stopped, or out of reach, and nothing has been put back.
+    /// It is over, and nothing has been put back.
     NotPutBack,
     Off,
     /// You may not look at it.

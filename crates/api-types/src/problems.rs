@@ -146,6 +146,10 @@ problems! {
         "A fault of ours.",
         "Report it with the `request_id` of the context; the log of the web server has the cause \
          under it.";
+    InvalidBackup = "invalid_backup", 400,
+        "The file is no backup of a server, or it is damaged; the message says what is wrong.",
+        "Send the `.iblfile` itself, as it was downloaded; `splashtail backup verify` names what is \
+         damaged.";
     InvalidBackupSource = "invalid_backup_source", 400,
         "The backup to restore is not named, or not in a form that is taken.",
         "Name a task of this server or an address at Discord in `BackupSource`.";
@@ -293,6 +297,9 @@ problems! {
     TooManySessions = "too_many_sessions", 409,
         "You have as many API tokens as you may.",
         "Revoke one that you no longer need.";
+    TooManyUploads = "too_many_uploads", 409,
+        "The server has as many uploaded backups as it may.",
+        "Delete one: `DELETE /guilds/{guild_id}/jobs/{job}`.";
     Unauthorized = "unauthorized", 401,
         "No token, or one that is not valid, has ended or was revoked.",
         "Log in, or send `Authorization: User <token>`.";

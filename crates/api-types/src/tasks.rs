@@ -185,6 +185,30 @@ pub struct TaskList {
     pub tasks: Vec<PartialTask>,
 }
 
+/// What a server has ordered again and again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ScheduleList {
+    pub schedules: Vec<JobSchedule>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobSchedule {
+    pub id: String,
+    /// Kind of job.
+    pub job: String,
+    /// Five fields of cron, in UTC.
+    pub cron: String,
+    /// `null`: never again.
+    pub next_at: Option<DateTime<Utc>>,
+    /// What it ordered last.
+    #[schema(value_type = Option<Uuid>)]
+    pub last_task: Option<TaskId>,
+    /// So many of what it made stay; `null`: all.
+    pub keep_count: Option<u32>,
+    /// What is younger than so many days stays; `null`: all.
+    pub keep_days: Option<u32>,
+}
+
 /// Answer to the creation of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskCreateResponse {

@@ -106,6 +106,28 @@ pub struct PermissionAnswer {
     pub commands: BTreeMap<String, CommandAnswer>,
 }
 
+/// Checks of a command, as in docs/permissions.md.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ChecksQuestion {
+    /// `{"checks":[…],"checks_needed":…}` or `{"Simple":{"checks":[…]}}`.
+    #[schema(value_type = Object)]
+    pub checks: Value,
+}
+
+/// What checks mean in a server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ChecksPreview {
+    /// As the server may store them.
+    #[schema(value_type = Object)]
+    pub checks: Value,
+    /// In words, a line for each.
+    pub text: String,
+    /// Everybody passes.
+    pub everybody: bool,
+    /// Whose holders pass by that role alone. The owner always does, and people may by powers of their own.
+    pub roles: Vec<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CommandAnswer {
     pub allowed: bool,

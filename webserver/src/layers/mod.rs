@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use splashtail_ipc::http::{Limits, harden};
+use splashtail_ipc::http::{Limits, harden_but};
 
 use crate::app::AppState;
 use crate::auth;
+use crate::routes::uploads;
 
 /// Largest request body, in bytes.
 pub const MAX_BODY: usize = 10 * 1024 * 1024;
@@ -25,12 +26,13 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// be read by the website.
 pub fn wrap(router: Router<()>, app: &AppState) -> Router<()> {
     let router = router.layer(from_fn_with_state(app.clone(), auth::identify));
-    harden(
+    harden_but(
         router,
         Limits {
             body: MAX_BODY,
             answer: DEADLINE,
         },
+        uploads::patience,
     )
     .layer(from_fn(error_page::render))
     .layer(from_fn(headers::secure))

@@ -6,11 +6,14 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 use splashtail_api_types::events::ServerSentEvent;
-use splashtail_api_types::tasks::{Task, TaskCreateResponse, TaskList};
+use splashtail_api_types::tasks::{
+    JobSchedule, ScheduleList, Task, TaskCreateResponse, TaskList,
+};
 use splashtail_api_types::{Code, ErrorBody, job_kinds};
 use splashtail_core::ids::GuildId;
 use splashtail_jobs::render;
 use splashtail_storage::{Owner, TaskQuery};
+use tracing::info;
 
 use super::download::{self, DownloadLink};
 use super::tasks::{
@@ -26,6 +29,9 @@ use crate::extract::{JsonBody, PathOf, QueryOf, guild_id};
 const MANAGE_MESSAGES: u64 = 1 << 3 | 1 << 13;
 /// Whoever may see the list of backups may see jobs.
 pub(super) const LOOK: &str = "backups list";
+
+/// Whoever may delete backups may delete what other jobs left.
+const DELETE: &str = "backups delete";
 
 const MANAGE: &str = "this takes Manage Messages in the server";
 
@@ -291,6 +297,72 @@ pub async fn cancel_guild_job(
         }
     }
     tasks::end(&app, &row).await
+}
+
+/// Delete a job of a server that has ended, with everything that it left.
+///
+/// As `/backups delete`: a backup is gone then for good.
+#[utoipa::path(delete, path = "/guilds/{guild_id}/jobs/{job}", tag = "Tasks", operation_id = "delete_guild_job",
+    params(
+        ("guild_id" = String, Path, description = "The server"),
+        ("job" = uuid::Uuid, Path, description = "The job"),
+    ),
+    security(("User" = [])),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 403, description = "The user may not do that in this server", body = ErrorBody),
+        (status = 404, description = "No such job of this server, or the bot is not there", body = ErrorBody),
+        (status = 409, description = "The job has not ended", body = ErrorBody),
+        (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
+        (status = 502, description = "Another daemon answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "Another daemon cannot be reached; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn delete_guild_job(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf((guild, id)): PathOf<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let guild = guild_id(&guild)?;
+    app.fleet.standing(guild, &caller, DELETE).await?.allowed()?;
+    let row = tasks::owned(&app, Owner::Server(guild), &id).await?;
+    let deleted = app.jobserver.delete_task(row.id, guild).await;
+    deleted.map_err(|error| ApiError::from_daemon("jobserver", error))?;
+    info!(guild.id = %guild, user.id = %caller.user()?, job.id = %row.id, "a job was deleted");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What a server has ordered again and again.
+#[utoipa::path(get, path = "/guilds/{guild_id}/schedules", tag = "Tasks", operation_id = "list_guild_schedules",
+    params(("guild_id" = String, Path, description = "The server")),
+    security(("User" = [])),
+    responses(
+        (status = 200, description = "All of them", body = ScheduleList),
+        (status = 403, description = "The user may not look at them", body = ErrorBody),
+        (status = 404, description = "The bot is not in this server", body = ErrorBody),
+        (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
+        (status = 502, description = "Another daemon answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "Another daemon cannot be reached; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn list_guild_schedules(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf(guild): PathOf<String>,
+) -> Result<Json<ScheduleList>, ApiError> {
+    let guild = guild_id(&guild)?;
+    app.fleet.standing(guild, &caller, LOOK).await?.allowed()?;
+    let schedules = app.storage.schedules().of_guild(guild).await?;
+    let shown = schedules.into_iter().map(|schedule| JobSchedule {
+        id: schedule.id.to_string(),
+        job: schedule.name,
+        cron: schedule.cron,
+        next_at: schedule.next_at,
+        last_task: schedule.last_task,
+        keep_count: schedule.keep.count,
+        keep_days: schedule.keep.days,
+    });
+    Ok(Json(ScheduleList {
+        schedules: shown.collect(),
+    }))
 }
 
 /// Follow the log of a server's job.

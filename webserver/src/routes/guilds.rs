@@ -253,7 +253,10 @@ pub(super) async fn allow(
 }
 
 /// `{"Ok":…}`, `{"PermissionError":{"res":…}}` or `{"Err":{"error":…}}` of an IServer.
-fn read<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, ApiError> {
+///
+/// # Errors
+/// The bot refuses, or says what cannot be read.
+pub(super) fn read<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, ApiError> {
     #[derive(Deserialize)]
     enum Said {
         Ok(Value),

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use splashtail_api_types::incidents::{
-    IncidentDetail, IncidentList, IncidentOrder, IncidentOrdered, IncidentSummary,
+    IncidentAct, IncidentDetail, IncidentList, IncidentOrder, IncidentOrdered, IncidentSummary,
 };
 use splashtail_api_types::{Code, ErrorBody};
 use splashtail_storage::IncidentRow;
@@ -107,7 +107,8 @@ pub async fn get_incident(
 ///
 /// As its buttons in Discord: the owner may everything, people trusted by name too unless they are
 /// suspects, trusted roles may `contain` and `panic`, and where protection is on any administrator may
-/// `panic`. `panic` and `calm` are about the server and take any incident. The token may not be limited.
+/// `panic`. `panic` and `calm` are about the server and take any incident. What a put-back planned is the
+/// output of its job; `approve` does that and nothing else. The token may not be limited.
 #[utoipa::path(post, path = "/guilds/{guild_id}/incidents/{incident}/acts", tag = "Guilds", operation_id = "act_on_incident",
     params(
         ("guild_id" = String, Path, description = "The server"),
@@ -119,6 +120,7 @@ pub async fn get_incident(
         (status = 400, description = "The body is not valid", body = ErrorBody),
         (status = 403, description = "It is not yours to do; the message says whose it is", body = ErrorBody),
         (status = 404, description = "No such incident of this server, or the bot is not there", body = ErrorBody),
+        (status = 409, description = "Others have to agree first", body = ErrorBody),
         (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
         (status = 502, description = "The cluster answered unexpectedly", body = ErrorBody),
         (status = 503, description = "The cluster of the server does not run; see `Retry-After`", body = ErrorBody),
@@ -134,6 +136,12 @@ pub async fn act_on_incident(
     let incident: u64 = incident
         .parse()
         .map_err(|_| ApiError::NotFound("incident"))?;
+    let is_hash = |hash: &String| {
+        (16..=64).contains(&hash.len()) && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    if let Some(message) = lacking(&order, is_hash) {
+        return Err(ApiError::invalid(Code::InvalidBody, message));
+    }
     if order.parts.len() > MOST_PARTS {
         return Err(ApiError::invalid(
             Code::InvalidBody,
@@ -146,6 +154,8 @@ pub async fn act_on_incident(
         "incident": incident.to_string(),
         "act": order.act,
         "parts": order.parts,
+        "plan_hash": order.plan_hash,
+        "job": order.job,
     }});
     let said: Said = app.fleet.ask_once(guild, &query).await?;
     info!(guild.id = %guild, user.id = %user, act = ?order.act, "an act on an incident was asked for");
@@ -154,6 +164,22 @@ pub async fn act_on_incident(
         Said::PermissionError { res } => Err(denied(res)),
         Said::Unknown {} => Err(ApiError::NotFound("incident")),
         Said::Refused { message } => Err(ApiError::invalid(Code::NotYours, message)),
+        Said::Guarded { message } => Err(ApiError::invalid(Code::Guarded, message)),
+    }
+}
+
+/// What belongs to an act and is not there.
+fn lacking(order: &IncidentOrder, is_hash: impl Fn(&String) -> bool) -> Option<&'static str> {
+    let hash = order.plan_hash.as_ref();
+    if hash.is_some_and(|hash| !is_hash(hash)) {
+        return Some("`plan_hash` is 16 to 64 hexadecimal digits");
+    }
+    match order.act {
+        IncidentAct::Approve if hash.is_none() => Some("`approve` takes the `plan_hash` of the plan"),
+        IncidentAct::TakeBack if order.job.is_none() => {
+            Some("`take_back` takes the `job` that put back")
+        }
+        _ => None,
     }
 }
 
@@ -168,11 +194,15 @@ enum Said {
     Refused {
         message: String,
     },
+    /// Others have to agree first.
+    Guarded {
+        message: String,
+    },
     /// There is no such incident, or none that something can still be done about.
     Unknown {},
 }
 
-fn summary(row: IncidentRow) -> IncidentSummary {
+pub(super) fn summary(row: IncidentRow) -> IncidentSummary {
     IncidentSummary {
         id: row.incident.to_string(),
         kind: row.kind,

@@ -5,6 +5,7 @@ pub mod approvals;
 pub mod auth;
 pub mod backups;
 pub mod browser;
+pub mod checks;
 pub mod clusters;
 pub mod configurations;
 pub mod docs;
@@ -13,6 +14,7 @@ pub mod events;
 pub mod gitlogs;
 pub mod guild_jobs;
 pub mod guilds;
+pub mod health;
 pub mod incidents;
 pub mod integrations;
 pub mod ioauth;
@@ -20,11 +22,15 @@ pub mod login;
 pub mod members;
 pub mod mewld;
 pub mod output;
+pub mod overview;
 pub mod people;
 pub mod renewed_ids;
 pub mod sessions;
 pub mod summary;
 pub mod tasks;
+pub mod timeline;
+pub mod transfer;
+pub mod uploads;
 pub mod users;
 pub mod webhooks;
 
@@ -44,9 +50,9 @@ use crate::openapi::{self, ApiDocument};
 use crate::operators;
 use crate::rate_limit::{
     self, APPROVALS, AUTH_TEST, BACKUP_LOOKS, BASE_INFO, CANCEL_JOB, CREATE_TASK, DOWNLOAD, EVENTS,
-    GITLOGS, GUILD_JOBS, HISTORY, INCIDENT_ACTS, INCIDENTS, IOAUTH, LOGIN, MEMBERS, PERMISSIONS,
-    PLATFORM, PLATFORM_CLEAR, Policy, SESSIONS, SETTINGS_CHANGE, SETTINGS_VIEW, STAFF_TEAM,
-    WEBHOOKS,
+    GITLOGS, GUILD_JOBS, HEALTH, HISTORY, INCIDENT_ACTS, INCIDENTS, IOAUTH, LOGIN, MEMBERS,
+    PERMISSIONS, PLATFORM, PLATFORM_CLEAR, Policy, SESSIONS, SETTINGS_CHANGE, SETTINGS_VIEW,
+    STAFF_TEAM, TRANSFER, UPLOADS, WEBHOOKS,
 };
 use crate::site::{Site, prefers_html};
 
@@ -81,6 +87,9 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         ))
         .routes(limit(routes!(guild_jobs::list_guild_jobs), GUILD_JOBS))
         .routes(limit(routes!(guild_jobs::get_guild_job), GUILD_JOBS))
+        .routes(limit(routes!(guild_jobs::delete_guild_job), CANCEL_JOB))
+        .routes(limit(routes!(guild_jobs::list_guild_schedules), GUILD_JOBS))
+        .routes(limit(routes!(uploads::upload_backup), UPLOADS))
         .routes(limit(routes!(guild_jobs::cancel_guild_job), CANCEL_JOB))
         .routes(limit(routes!(guild_jobs::follow_guild_job), GUILD_JOBS))
         .routes(limit(routes!(guild_jobs::get_guild_job_output), DOWNLOAD))
@@ -133,6 +142,13 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         ))
         .routes(limit(routes!(guilds::list_setting_changes), HISTORY))
         .routes(limit(routes!(guilds::roll_back_setting), SETTINGS_CHANGE))
+        .routes(limit(routes!(transfer::export_settings), TRANSFER))
+        .routes(limit(routes!(transfer::import_settings), TRANSFER))
+        .routes(limit(routes!(checks::preview_checks), PERMISSIONS))
+        .routes(limit(routes!(health::get_guild_health), HEALTH))
+        .routes(limit(routes!(overview::get_guild_overview), HEALTH))
+        .routes(routes!(health::get_reaction_times))
+        .routes(limit(routes!(timeline::get_incident_timeline), INCIDENTS))
         .routes(limit(routes!(incidents::list_incidents), INCIDENTS))
         .routes(limit(routes!(incidents::get_incident), INCIDENTS))
         .routes(limit(routes!(incidents::act_on_incident), INCIDENT_ACTS))

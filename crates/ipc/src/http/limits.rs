@@ -33,6 +33,15 @@ impl Default for Limits {
 /// Bounds bodies and time, turns a panic into a 500, and answers unknown paths with a JSON 404
 /// unless the router has a fallback of its own.
 pub fn harden<S: Clone + Send + Sync + 'static>(router: Router<S>, limits: Limits) -> Router<S> {
+    harden_but(router, limits, |_| None)
+}
+
+/// The same, with another time for requests that take longer by their nature.
+pub fn harden_but<S: Clone + Send + Sync + 'static>(
+    router: Router<S>,
+    limits: Limits,
+    patience: fn(&Request) -> Option<Duration>,
+) -> Router<S> {
     router
         .method_not_allowed_fallback(async || {
             ErrorResponse::new(
@@ -43,7 +52,8 @@ pub fn harden<S: Clone + Send + Sync + 'static>(router: Router<S>, limits: Limit
         })
         .layer(DefaultBodyLimit::max(limits.body))
         .layer(from_fn(move |request: Request, next: Next| async move {
-            match tokio::time::timeout(limits.answer, next.run(request)).await {
+            let answer = patience(&request).unwrap_or(limits.answer);
+            match tokio::time::timeout(answer, next.run(request)).await {
                 Ok(response) => response,
                 Err(_) => ErrorResponse::new(
                     StatusCode::GATEWAY_TIMEOUT,

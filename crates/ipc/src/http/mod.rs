@@ -11,7 +11,7 @@ mod serve;
 
 pub use error::{ErrorResponse, read_body};
 pub use guests::Capacity;
-pub use limits::{Limits, harden};
+pub use limits::{Limits, harden, harden_but};
 pub use network::Network;
 pub use readiness::{NotReady, Readiness};
 pub(crate) use refusals::CROWDED;
