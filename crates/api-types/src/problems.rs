@@ -146,6 +146,9 @@ problems! {
         "A fault of ours.",
         "Report it with the `request_id` of the context; the log of the web server has the cause \
          under it.";
+    InvalidArgs = "invalid_args", 400,
+        "A part of the order is not in a form that is taken; the message says which.",
+        "Compare it with the operation at `/docs/splashtail`.";
     InvalidBackup = "invalid_backup", 400,
         "The file is no backup of a server, or it is damaged; the message says what is wrong.",
         "Send the `.iblfile` itself, as it was downloaded; `splashtail backup verify` names what is \
@@ -156,6 +159,12 @@ problems! {
     InvalidBody = "invalid_body", 400,
         "The body is not the JSON that this path takes; the context says what is wrong.",
         "Compare it with the operation at `/docs/splashtail`.";
+    InvalidCallerId = "invalid_caller_id", 400,
+        "Who ordered the job is not named by an id.",
+        "Order it with a user's token at `/guilds/{guild_id}/jobs/{job}`, which names you.";
+    InvalidCallerPermissions = "invalid_caller_permissions", 400,
+        "What whoever ordered the job may do is not a set of permissions.",
+        "Order it with a user's token at `/guilds/{guild_id}/jobs/{job}`, which says it.";
     InvalidData = "invalid_data", 400,
         "The fields of the job are not an object.",
         "Send a JSON object.";
@@ -168,6 +177,12 @@ problems! {
     InvalidIdempotencyKey = "invalid_idempotency_key", 400,
         "The idempotency key is empty or too long.",
         "Send 1 to 64 characters in `Idempotency-Key`.";
+    InvalidIncident = "invalid_incident", 400,
+        "The incident is not named by its id.",
+        "Take one of `/guilds/{guild_id}/incidents`.";
+    InvalidKnownChannels = "invalid_known_channels", 400,
+        "The channels that the order names are not a list of channels.",
+        "Leave `KnownChannels` out.";
     InvalidOption = "invalid_option", 400,
         "An option of the job is not valid; the message says which.",
         "Compare it with the operation at `/docs/splashtail`.";
@@ -204,12 +219,27 @@ problems! {
     NoSessions = "no_sessions", 409,
         "Discord lets the bot start no more sessions today.",
         "Wait until the time that `/clusters/health` names.";
+    NoSuchBackup = "no_such_backup", 400,
+        "The job that was named left no backup in this server.",
+        "Take one of `/guilds/{guild_id}/jobs`, or upload a file.";
+    NoSuchBan = "no_such_ban", 400,
+        "The job that was named banned nobody in this server.",
+        "Check its id.";
+    NoSuchIncident = "no_such_incident", 400,
+        "There is no such incident in this server.",
+        "Take one of `/guilds/{guild_id}/incidents`.";
+    NoSuchPast = "no_such_past", 400,
+        "How the server was at that time is not known; the message says since when it is.",
+        "Choose another time, or a backup.";
     NotABackup = "not_a_backup", 409,
         "What the job left is no backup of a server.",
         "Name a job that made a backup.";
     NotConfigured = "not_configured", 503,
         "This installation has no application at Discord that people can log in to.",
         "The operator sets the keys that the message names.";
+    NotEnded = "not_ended", 409,
+        "The job waits or runs.",
+        "Cancel it first, or wait until it has ended.";
     NotFound = "not_found", 404,
         "There is nothing of this name, or it is not yours to see.",
         "Check the id.";
@@ -251,6 +281,9 @@ problems! {
          says why, `X-Error-Type` is `permission_check`.",
         "Read the message: it names the permission. The server's staff can give it; a limited token \
          needs it among its limits.";
+    PlanChanged = "plan_changed", 409,
+        "Something else would be done by now than was shown.",
+        "Look at the plan again, and give the new hash.";
     RangeNotSatisfiable = "range_not_satisfiable", 416,
         "The range lies outside of the file.",
         "Ask for a part that `Content-Range` allows.";
