@@ -16,10 +16,9 @@ use splashtail_bot::arguments::Cluster;
 use splashtail_bot::cluster::{GuildPresence, ShardView};
 use splashtail_bot::framework::check::{Checked, CommandChecks};
 use splashtail_bot::iserver::{
-    Answering, Answers, ApprovalAnswers, ApprovalQuestion, CLIENTS, Caches, GuildAnswers,
-    ExportQuestion, HistoryQuestion, ImportQuestion, IncidentAnswers, IncidentQuestion, MAX_BODY,
-    MAX_GUILDS, RollbackQuestion,
-    SettingAnswers, SettingQuestion, SightQuestion, router,
+    Answering, Answers, ApprovalAnswers, ApprovalQuestion, CLIENTS, Caches, ExportQuestion,
+    GuildAnswers, HistoryQuestion, ImportQuestion, IncidentAnswers, IncidentQuestion, MAX_BODY,
+    MAX_GUILDS, RollbackQuestion, SettingAnswers, SettingQuestion, SightQuestion, router,
 };
 use splashtail_core::clock::{ManualClock, SystemClock};
 use splashtail_core::ids::{ClusterId, GuildId, RoleId, ShardId, UserId};
@@ -646,13 +645,19 @@ async fn probe_readiness_and_metrics_need_no_signature() {
 async fn files_of_settings_and_what_is_wrong_are_asked_for_in_somebodys_name() {
     let who = json!({"guild_id": "1", "user_id": "7"});
     for (query, expected) in [
-        (json!({"SettingsExport": who}), json!({"Ok": {"file": "form: 1"}})),
+        (
+            json!({"SettingsExport": who}),
+            json!({"Ok": {"file": "form: 1"}}),
+        ),
         (
             json!({"SettingsImport": {"guild_id": "1", "user_id": "7", "file": "form: 1",
                 "plan_hash": "ab"}}),
             json!({"Ok": {"file": "form: 1", "replace": false, "hash": "ab"}}),
         ),
-        (json!({"GuildHealth": who}), json!({"Ok": {"mode": "on", "for": "7"}})),
+        (
+            json!({"GuildHealth": who}),
+            json!({"Ok": {"mode": "on", "for": "7"}}),
+        ),
     ] {
         let answer = ask(&query.to_string()).await;
         assert_eq!((answer.status, answer.json()), (200, expected), "{query}");
@@ -680,7 +685,10 @@ async fn checks_are_read_as_a_server_may_store_them() {
     // A bit that Discord does not have: without it everybody would pass.
     let unknown = check(&[], &["9223372036854775808"]);
     let refused = ask(&about(json!({"checks": [unknown], "checks_needed": 1}))).await;
-    assert_eq!((refused.status, refused.code().as_str()), (422, "invalid_checks"));
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (422, "invalid_checks")
+    );
 }
 
 #[tokio::test]
@@ -696,7 +704,11 @@ async fn an_event_of_the_web_has_what_is_remembered_read_again() {
         let server = server_that_tells(true, Arc::clone(&told));
         let body = event(name, module);
         let request = signed(&signer("api", 0), Some("application/json"), &body);
-        assert_eq!(send(server, request).await.status, status, "{name} {module}");
+        assert_eq!(
+            send(server, request).await.status,
+            status,
+            "{name} {module}"
+        );
     }
     assert_eq!(*told.0.lock().unwrap(), ["1 None"]);
 }

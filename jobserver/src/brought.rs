@@ -32,7 +32,10 @@ impl Job for BroughtBackup {
     }
 
     async fn run(&self, _: &JobContext) -> Result<Option<JobOutput>, JobError> {
-        Err(JobError::permanent("unknown_task", "there is nothing to run"))
+        Err(JobError::permanent(
+            "unknown_task",
+            "there is nothing to run",
+        ))
     }
 
     async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {

@@ -162,7 +162,10 @@ mod tests {
     async fn only_a_whole_backup_of_a_server_is_taken() {
         let plain = backup(FileType::SERVER_BACKUP, &Encryption::None);
         let brought = receive(plain.clone(), 1 << 20).await.unwrap();
-        assert_eq!((brought.size, brought.encrypted), (plain.len() as u64, false));
+        assert_eq!(
+            (brought.size, brought.encrypted),
+            (plain.len() as u64, false)
+        );
         assert_eq!(brought.sha256, hex::encode(Sha256::digest(&plain)));
         let key = DerivedKey::derive("correct horse", [7; 16]);
         let sealed = backup(FileType::SERVER_BACKUP, &Encryption::Aes256(key));

@@ -82,7 +82,9 @@ impl GuildAnswers for App {
             warn!(guild.id = %guild, error = %Chain(&error), "what is wrong in a server was not found out");
             not_ready()
         })?;
-        health.map(|health| json!({ "Ok": health })).ok_or_else(not_ready)
+        health
+            .map(|health| json!({ "Ok": health }))
+            .ok_or_else(not_ready)
     }
 }
 

@@ -18,12 +18,16 @@ use tokio::process::Command;
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// What the owner of a server gets to see, so the fuzzer got behind the doors.
-const ANSWERED: [&str; 10] = [
+const ANSWERED: [&str; 14] = [
     "GET /guilds/{guild_id}/approvals",
     "GET /guilds/{guild_id}/events",
+    "GET /guilds/{guild_id}/health",
     "GET /guilds/{guild_id}/incidents",
     "GET /guilds/{guild_id}/jobs/{job}",
     "GET /guilds/{guild_id}/jobs/{job}/log",
+    "GET /guilds/{guild_id}/overview",
+    "GET /guilds/{guild_id}/schedules",
+    "GET /guilds/{guild_id}/settings/export",
     "GET /guilds/{guild_id}/settings/history",
     "GET /sessions",
     "GET /users/@me",

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use nix::sys::signal::Signal;
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use splashtail_e2e::backups::{self, ADMINISTRATOR, GUILD, OWNER, PLAIN_MEMBER};
-use splashtail_e2e::platform::{Engines, Platform};
+use splashtail_e2e::platform::{Engines, Platform, signal};
 use splashtail_sandbox::control::types::Consent;
 use tempfile::TempDir;
 use url::Url;
@@ -164,10 +165,25 @@ async fn from_the_consent_page_to_a_revoked_token() {
     changes(api, &login).await;
 
     let jobs = format!("/guilds/{GUILD}/jobs");
+    let mut follower = Follower::new(api, token);
+    assert!(follower.next("ready").await["version"].is_i64());
     let order = json!({"Options": {"BackupMessages": false}});
     let create = format!("{jobs}/guild_create_backup");
     let created = api.ok(Method::POST, &create, token, order).await;
     let id = created["task_id"].as_str().unwrap().to_owned();
+    // The webserver dies once it has told that there is a job. Whoever comes back misses nothing.
+    while follower.next("job").await["id"] != id.as_str() {}
+    let webserver = platform.ready.pids.daemon("webserver").unwrap();
+    signal(webserver, Signal::SIGKILL).unwrap();
+    follower.is_cut_off();
+    loop {
+        let told = follower.next("job").await;
+        assert_ne!(told["state"], "failed", "{told}");
+        if told["id"] == id.as_str() && told["state"] == "completed" {
+            break;
+        }
+    }
+    assert_eq!(follower.opened, 2, "once before and once after it");
     let job = api.finished(&format!("{jobs}/{id}"), token).await;
     assert!(!job["output"].is_null(), "{job}");
     let link = api.url(&format!("/tasks/{id}/ioauth/download-link"));
@@ -195,6 +211,8 @@ async fn from_the_consent_page_to_a_revoked_token() {
         );
     }
     operators(api).await;
+    brought(api, token, bytes).await;
+    renewed(api, &id).await;
 
     let end = format!("/sessions/{}", made["session_id"].as_str().unwrap());
     let ended = api.send(Method::DELETE, &end, &login, Value::Null).await;
@@ -202,6 +220,193 @@ async fn from_the_consent_page_to_a_revoked_token() {
     assert_eq!(api.get(&jobs, token).await.status(), 401);
     assert_eq!(api.get(&jobs, &login).await.status(), 200);
     platform.stop().await.unwrap();
+}
+
+/// Follows a server as `EventSource` does.
+struct Follower<'a> {
+    api: &'a Api<'a>,
+    token: String,
+    stream: Option<Response>,
+    text: String,
+    /// Of the last event that was read.
+    last: Option<String>,
+    /// Streams.
+    opened: usize,
+}
+
+impl<'a> Follower<'a> {
+    fn new(api: &'a Api<'a>, token: &str) -> Self {
+        Self {
+            api,
+            token: token.to_owned(),
+            stream: None,
+            text: String::new(),
+            last: None,
+            opened: 0,
+        }
+    }
+
+    /// Whatever else this stream said is not read.
+    fn is_cut_off(&mut self) {
+        (self.stream, self.text) = (None, String::new());
+    }
+
+    /// The data of the next event of this name. It comes back with the last id where a stream ended.
+    async fn next(&mut self, name: &str) -> Value {
+        let found = async {
+            loop {
+                while let Some(at) = self.text.find("\n\n") {
+                    let event: String = self.text.drain(..at + 2).collect();
+                    let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name));
+                    let came_back = self.last.is_some();
+                    self.last = field("id: ").map(str::to_owned).or(self.last.take());
+                    let Some(data) = field("data: ") else {
+                        continue;
+                    };
+                    let data: Value = serde_json::from_str(data).unwrap();
+                    if field("event: ") == Some("ready") && came_back {
+                        assert_eq!(data["reset"], false, "something was missed: {data}");
+                    }
+                    if field("event: ") == Some(name) {
+                        return data;
+                    }
+                }
+                match self.part().await {
+                    Some(part) => self.text.push_str(&part),
+                    None => self.is_cut_off(),
+                }
+            }
+        };
+        tokio::time::timeout(JOB_LIMIT, found).await.expect(name)
+    }
+
+    /// `None`: the stream has ended, or there was none.
+    async fn part(&mut self) -> Option<String> {
+        if self.stream.is_none() {
+            let path = format!("/guilds/{GUILD}/events");
+            let request = self.api.http.get(self.api.url(&path));
+            let mut request = request.header("authorization", format!("User {}", self.token));
+            if let Some(last) = &self.last {
+                request = request.header("last-event-id", last);
+            }
+            // While there is no webserver nobody answers.
+            let answer = request.send().await;
+            let Some(stream) = answer.ok().filter(|answer| answer.status() == 200) else {
+                tokio::time::sleep(Duration::from_millis(250)).await;
+                return None;
+            };
+            self.stream = Some(stream);
+            self.opened += 1;
+        }
+        let part = self.stream.as_mut()?.chunk().await.ok()??;
+        Some(String::from_utf8(part.to_vec()).unwrap())
+    }
+}
+
+/// The file that was fetched is brought back, and good for a plan; nobody else may bring one.
+async fn brought(api: &Api<'_>, limited: &str, bytes: Vec<u8>) {
+    let at = format!("/guilds/{GUILD}/backups");
+    let send = async |token: &str, body: Vec<u8>| {
+        let request = api.http.post(api.url(&at)).body(body);
+        let request = request.header("authorization", format!("User {token}"));
+        request.send().await.unwrap()
+    };
+    assert_eq!(send(limited, vec![1]).await.status(), 403);
+    let owner = api.log_in(OWNER).await;
+    let mut damaged = bytes.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    let refused = send(&owner, damaged).await;
+    assert_eq!(refused.status(), 400);
+    let refused: Value = refused.json().await.unwrap();
+    assert_eq!(refused["code"], "invalid_backup", "{refused}");
+    let digest = Sha256::digest(&bytes);
+    let kept = send(&owner, bytes).await;
+    assert_eq!(kept.status(), 200);
+    let kept: Value = kept.json().await.unwrap();
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(
+        (&kept["sha256"], &kept["encrypted"]),
+        (&json!(digest), &json!(false))
+    );
+    let task = kept["task_id"].as_str().unwrap();
+    let jobs = format!("/guilds/{GUILD}/jobs");
+    let look = format!("{jobs}/{task}/inspect");
+    let found = api.ok(Method::POST, &look, &owner, json!({})).await;
+    assert_eq!(found["revision"], 7, "{found}");
+    let plan = format!("{jobs}/guild_restore_backup/plan");
+    let order = json!({"Options": {"BackupSource": task}});
+    let planned = api.ok(Method::POST, &plan, &owner, order).await;
+    let planned = format!("{jobs}/{}", planned["task_id"].as_str().unwrap());
+    let planned = api.finished(&planned, &owner).await;
+    assert_eq!(
+        planned["task_info"]["task_fields"]["Options"]["Uploaded"], true,
+        "{planned}"
+    );
+    let gone = api.send(
+        Method::DELETE,
+        &format!("{jobs}/{task}"),
+        &owner,
+        Value::Null,
+    );
+    assert_eq!(gone.await.status(), 204);
+    let gone = api.get(&format!("{jobs}/{task}"), &owner).await;
+    assert_eq!(gone.status(), 404);
+}
+
+/// A role is deleted, the backup restored: the map tells which new id is the old one's.
+async fn renewed(api: &Api<'_>, backup: &str) {
+    let owner = api.log_in(OWNER).await;
+    let roles = format!("/guilds/{GUILD}/roles");
+    let role = async || {
+        let roles = backups::discord(api.platform, &roles).await.unwrap();
+        let mut roles = roles.as_array().unwrap().iter();
+        let role = roles.find(|role| role["name"] == "Regular");
+        role.map(|role| role["id"].as_str().unwrap().to_owned())
+    };
+    let old = role().await.unwrap();
+    let control = &api.platform.control;
+    let path = format!("{roles}/{old}");
+    let deleted = control.rest(OWNER, "DELETE", &path, Value::Null).await;
+    assert_eq!(deleted.unwrap().status, 204);
+    let order = json!({"Options": {"BackupSource": backup, "Parts": ["roles"],
+        "RoleRestoreMode": "diff"}});
+    let jobs = format!("/guilds/{GUILD}/jobs");
+    let create = format!("{jobs}/guild_restore_backup");
+    let created = api.ok(Method::POST, &create, &owner, order).await;
+    let job = format!("{jobs}/{}", created["task_id"].as_str().unwrap());
+    api.finished(&job, &owner).await;
+    let new = role().await.unwrap();
+    assert_ne!(new, old);
+    let ids = format!("{job}/ids?kind=role");
+    let ids = api.ok(Method::GET, &ids, &owner, Value::Null).await;
+    let pair = json!({"kind": "role", "old": old, "new": new});
+    assert!(ids["ids"].as_array().unwrap().contains(&pair), "{ids}");
+    // What is wrong here, and at a glance, is told to whoever may know.
+    let health = format!("/guilds/{GUILD}/health");
+    let health = api.ok(Method::GET, &health, &owner, Value::Null).await;
+    let finding = &health["findings"][0];
+    assert!(
+        finding["code"].is_string() && finding["text"].is_string(),
+        "{health}"
+    );
+    let overview = format!("/guilds/{GUILD}/overview");
+    let overview = api.ok(Method::GET, &overview, &owner, Value::Null).await;
+    assert_eq!(
+        overview["backups"]["newest"]["task_id"], backup,
+        "{overview}"
+    );
+    assert_eq!(overview["health"]["mode"], health["mode"]);
+    let file = format!("/guilds/{GUILD}/settings/export");
+    let file = api.ok(Method::GET, &file, &owner, Value::Null).await;
+    let import = format!("/guilds/{GUILD}/settings/import");
+    let again = json!({"file": file["file"]});
+    let planned = api.ok(Method::POST, &import, &owner, again).await;
+    assert_eq!(
+        planned["edits"],
+        json!([]),
+        "the same again changes nothing"
+    );
 }
 
 /// A limited token of an administrator is good for its limits alone.

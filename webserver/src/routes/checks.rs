@@ -53,7 +53,12 @@ pub async fn preview_checks(
     let checks: PermissionChecks = serde_json::from_value(read.checks.clone())?;
     let query = json!({"BaseGuildUserInfo": {"guild_id": guild, "user_id": caller.user()?}});
     let info: BaseGuildUserInfo = app.fleet.ask(guild, &query).await?;
-    let rows = app.storage.settings().read(guild, Some(SETTING)).await?.rows;
+    let rows = app
+        .storage
+        .settings()
+        .read(guild, Some(SETTING))
+        .await?
+        .rows;
     let passing = passing(guild, &info, &rows, &checks);
     Ok(Json(ChecksPreview {
         checks: read.checks,
@@ -97,7 +102,9 @@ fn passing(
     let bits = |permissions: &str| permissions.parse::<u64>().unwrap_or_default();
     let everyone = info.roles.iter();
     let everyone = everyone.filter(|(id, _)| id.get() == guild.get());
-    let base = everyone.map(|(_, role)| bits(&role.permissions)).sum::<u64>();
+    let base = everyone
+        .map(|(_, role)| bits(&role.permissions))
+        .sum::<u64>();
     let positions = |id: &str| {
         // Whoever has a role has everyone's, too.
         let each = [guild.to_string(), id.to_owned()];
@@ -117,6 +124,9 @@ fn position(row: &SettingRow) -> Position {
     Position {
         id: row.entry.clone(),
         index: i32::try_from(row.fields["index"].as_i64().unwrap_or_default()).unwrap_or(i32::MAX),
-        perms: perms.filter_map(Value::as_str).map(Permission::parse).collect(),
+        perms: perms
+            .filter_map(Value::as_str)
+            .map(Permission::parse)
+            .collect(),
     }
 }

@@ -6,9 +6,7 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 use splashtail_api_types::events::ServerSentEvent;
-use splashtail_api_types::tasks::{
-    JobSchedule, ScheduleList, Task, TaskCreateResponse, TaskList,
-};
+use splashtail_api_types::tasks::{JobSchedule, ScheduleList, Task, TaskCreateResponse, TaskList};
 use splashtail_api_types::{Code, ErrorBody, job_kinds};
 use splashtail_core::ids::GuildId;
 use splashtail_jobs::render;
@@ -323,7 +321,10 @@ pub async fn delete_guild_job(
     PathOf((guild, id)): PathOf<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     let guild = guild_id(&guild)?;
-    app.fleet.standing(guild, &caller, DELETE).await?.allowed()?;
+    app.fleet
+        .standing(guild, &caller, DELETE)
+        .await?
+        .allowed()?;
     let row = tasks::owned(&app, Owner::Server(guild), &id).await?;
     let deleted = app.jobserver.delete_task(row.id, guild).await;
     deleted.map_err(|error| ApiError::from_daemon("jobserver", error))?;

@@ -175,7 +175,9 @@ fn lacking(order: &IncidentOrder, is_hash: impl Fn(&String) -> bool) -> Option<&
         return Some("`plan_hash` is 16 to 64 hexadecimal digits");
     }
     match order.act {
-        IncidentAct::Approve if hash.is_none() => Some("`approve` takes the `plan_hash` of the plan"),
+        IncidentAct::Approve if hash.is_none() => {
+            Some("`approve` takes the `plan_hash` of the plan")
+        }
         IncidentAct::TakeBack if order.job.is_none() => {
             Some("`take_back` takes the `job` that put back")
         }

@@ -136,8 +136,14 @@ async fn backups(app: &App, guild: GuildId) -> Result<BackupsAtAGlance, StorageE
     let schedules = app.storage.schedules().of_guild(guild).await?;
     Ok(BackupsAtAGlance {
         newest: newest.map(render::partial_task),
-        running: running.take(MOST_RUNNING).map(render::partial_task).collect(),
-        next_at: schedules.iter().filter_map(|schedule| schedule.next_at).min(),
+        running: running
+            .take(MOST_RUNNING)
+            .map(render::partial_task)
+            .collect(),
+        next_at: schedules
+            .iter()
+            .filter_map(|schedule| schedule.next_at)
+            .min(),
     })
 }
 
@@ -170,7 +176,12 @@ fn state(
         None => ProtectionState::Unknown,
         Some(health) if health.mode == "off" => ProtectionState::Off,
         Some(health) if health.mode == "dry_run" => ProtectionState::OnlyWatching,
-        Some(health) if health.findings.iter().any(|found| found.severity != "advice") => {
+        Some(health)
+            if health
+                .findings
+                .iter()
+                .any(|found| found.severity != "advice") =>
+        {
             ProtectionState::Gaps
         }
         Some(_) => ProtectionState::Protected,
@@ -221,23 +232,64 @@ mod tests {
         let on = health("on", &["advice"]);
         let later = DateTime::UNIX_EPOCH + TimeDelta::days(1);
         for (incidents, put_back, health, expected) in [
-            (vec![incident("1", "on", "containing")], vec![], Some(on.clone()), S::AttackRunning),
-            (vec![incident("1", "on", "contained")], vec![], Some(on.clone()), S::NotPutBack),
-            (vec![incident("1", "on", "contained")], vec!["1"], Some(on.clone()), S::Protected),
-            (vec![incident("1", "dry_run", "open")], vec![], Some(on.clone()), S::Protected),
-            (vec![incident("1", "on", "unreachable")], vec![], Some(on.clone()), S::NotPutBack),
+            (
+                vec![incident("1", "on", "containing")],
+                vec![],
+                Some(on.clone()),
+                S::AttackRunning,
+            ),
+            (
+                vec![incident("1", "on", "contained")],
+                vec![],
+                Some(on.clone()),
+                S::NotPutBack,
+            ),
+            (
+                vec![incident("1", "on", "contained")],
+                vec!["1"],
+                Some(on.clone()),
+                S::Protected,
+            ),
+            (
+                vec![incident("1", "dry_run", "open")],
+                vec![],
+                Some(on.clone()),
+                S::Protected,
+            ),
+            (
+                vec![incident("1", "on", "unreachable")],
+                vec![],
+                Some(on.clone()),
+                S::NotPutBack,
+            ),
             (vec![], vec![], Some(health("off", &["bad"])), S::Off),
-            (vec![], vec![], Some(health("dry_run", &["weak"])), S::OnlyWatching),
+            (
+                vec![],
+                vec![],
+                Some(health("dry_run", &["weak"])),
+                S::OnlyWatching,
+            ),
             (vec![], vec![], Some(health("on", &["weak"])), S::Gaps),
-            (vec![incident("1", "on", "closed")], vec![], None, S::Unknown),
+            (
+                vec![incident("1", "on", "closed")],
+                vec![],
+                None,
+                S::Unknown,
+            ),
         ] {
             let put_back: Vec<String> = put_back.into_iter().map(str::to_owned).collect();
-            assert_eq!(state(later, Some(&incidents), &put_back, health.as_ref()), expected);
+            assert_eq!(
+                state(later, Some(&incidents), &put_back, health.as_ref()),
+                expected
+            );
         }
         // Whose incidents are not theirs to see is told no more than the rest.
         assert_eq!(state(later, None, &[], Some(&on)), S::Protected);
         let soon = DateTime::UNIX_EPOCH + TimeDelta::minutes(5);
         let out_of_reach = [incident("1", "on", "unreachable")];
-        assert_eq!(state(soon, Some(&out_of_reach), &[], Some(&on)), S::AttackRunning);
+        assert_eq!(
+            state(soon, Some(&out_of_reach), &[], Some(&on)),
+            S::AttackRunning
+        );
     }
 }

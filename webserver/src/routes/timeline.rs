@@ -51,11 +51,18 @@ pub async fn get_incident_timeline(
 
 /// What a document does not tell, because another version of the bot wrote it, is left out.
 fn timeline(document: &Value) -> IncidentTimeline {
-    let list = |name: &str| document[name].as_array().map(Vec::as_slice).unwrap_or_default();
+    let list = |name: &str| {
+        document[name]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    };
     let decided = document["times"]["decided"].as_u64();
     let mut all: Vec<(u64, TimelineEntry)> = list("acts").iter().filter_map(act).collect();
     let first = all.iter().map(|(at, _)| *at).min();
-    let begins = first.or(document["times"]["act"].as_u64()).unwrap_or_default();
+    let begins = first
+        .or(document["times"]["act"].as_u64())
+        .unwrap_or_default();
     // At the same moment what they did comes first.
     let calls = list("calls").iter();
     all.extend(calls.filter_map(|record| call(record, decided)));
@@ -120,7 +127,9 @@ fn call(record: &Value, decided: Option<u64>) -> Option<(u64, TimelineEntry)> {
 fn named(entry: &Value) -> Option<&str> {
     let mut changes = entry["changes"].as_array()?.iter();
     let change = changes.find(|change| change["key"] == "name")?;
-    change["old_value"].as_str().or(change["new_value"].as_str())
+    change["old_value"]
+        .as_str()
+        .or(change["new_value"].as_str())
 }
 
 fn id(value: &Value) -> Option<String> {
@@ -132,7 +141,9 @@ fn id(value: &Value) -> Option<String> {
 }
 
 fn moment(ms: u64) -> DateTime<Utc> {
-    let ms = i64::try_from(ms).unwrap_or_default().saturating_add(DISCORD_EPOCH_MS);
+    let ms = i64::try_from(ms)
+        .unwrap_or_default()
+        .saturating_add(DISCORD_EPOCH_MS);
     DateTime::from_timestamp_millis(ms).unwrap_or_default()
 }
 
@@ -167,14 +178,21 @@ mod tests {
         let told = timeline(&document);
         assert_eq!(told.begins_at.to_rfc3339(), "2015-01-01T00:00:01+00:00");
         assert_eq!(told.more_acts, 2);
-        let lines: Vec<_> = told.entries.iter().map(|e| (e.what.as_str(), e.outcome.as_deref(), e.took_ms)).collect();
-        assert_eq!(lines, [
-            ("role_remove", None, None),
-            ("channel_remove", None, None),
-            ("ban", None, None),
-            ("take_roles", Some("done"), Some(88)),
-            ("kick", Some("refused"), Some(97)),
-        ]);
+        let lines: Vec<_> = told
+            .entries
+            .iter()
+            .map(|e| (e.what.as_str(), e.outcome.as_deref(), e.took_ms))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                ("role_remove", None, None),
+                ("channel_remove", None, None),
+                ("ban", None, None),
+                ("take_roles", Some("done"), Some(88)),
+                ("kick", Some("refused"), Some(97)),
+            ]
+        );
         assert_eq!(told.entries[0].name.as_deref(), Some("Mods"));
         assert_eq!(told.entries[1].name.as_deref(), Some("general"));
         assert_eq!(told.entries[3].target.as_deref(), Some("8"));

@@ -12,9 +12,7 @@ use splashtail_api_types::job_kinds::BROUGHT_BACKUP;
 use splashtail_api_types::{Code, ErrorBody};
 use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_core::telemetry::Chain;
-use splashtail_storage::{
-    Level, NewLogEntry, NewTask, Owner, Priority, TaskOutput, TaskQuery,
-};
+use splashtail_storage::{Level, NewLogEntry, NewTask, Owner, Priority, TaskOutput, TaskQuery};
 use tracing::{info, warn};
 
 use crate::app::AppState;

@@ -183,7 +183,16 @@ impl Protection {
 /// suspects, raise a panic and end it, put back what was broken, have a plan of that carried out, take a
 /// put-back back, trust the suspect.
 pub const ACTS: [&str; 10] = [
-    "undo", "fine", "contain", "panic", "calm", "back", "parts", "approve", "take_back", "trust",
+    "undo",
+    "fine",
+    "contain",
+    "panic",
+    "calm",
+    "back",
+    "parts",
+    "approve",
+    "take_back",
+    "trust",
 ];
 /// The command that trusts somebody.
 const TRUSTS: &str = "protection trust";
@@ -549,11 +558,17 @@ mod tests {
         };
         let approved = order("approve", Some(hash), None).unwrap();
         assert_eq!(approved.approved.as_deref(), Some(hash));
-        assert_eq!((approved.parts.names(), approved.look), (vec!["bans"], false));
+        assert_eq!(
+            (approved.parts.names(), approved.look),
+            (vec!["bans"], false)
+        );
         let undone = order("take_back", None, Some(task)).unwrap();
         assert_eq!((undone.undo, undone.approved), (task.parse().ok(), None));
         let undone = order("take_back", Some(hash), Some(task)).unwrap();
-        assert_eq!((undone.undo, undone.approved), (task.parse().ok(), Some(hash.to_owned())));
+        assert_eq!(
+            (undone.undo, undone.approved),
+            (task.parse().ok(), Some(hash.to_owned()))
+        );
         for (verb, hash, job) in [
             ("approve", None, Some(task)),
             ("approve", Some("abc"), None),

@@ -34,10 +34,13 @@ pub fn shown(look: &Look, findings: &[Finding], passed: &[String], invite: &Url)
             reasons: wanted.iter().map(|wanted| wanted.why.to_owned()).collect(),
         }
     });
-    let hidden = look.hidden.iter().map(|(category, channels)| HiddenChannels {
-        category: category.map(|id| id.to_string()),
-        channels: texts(channels),
-    });
+    let hidden = look
+        .hidden
+        .iter()
+        .map(|(category, channels)| HiddenChannels {
+            category: category.map(|id| id.to_string()),
+            channels: texts(channels),
+        });
     GuildHealth {
         mode: match look.mode {
             Mode::On => "on",

@@ -84,7 +84,12 @@ async fn reactions_are_read_out_of_documents(storage: Storage) {
     // Changes in a time to come, so that they are within any span.
     let later = |seconds| DateTime::from_timestamp(4_000_000_000 + seconds, 0).unwrap();
     for (incident, mode, document, at) in [
-        (1, "on", r#"{"times":{"received":10,"sent":14,"acknowledged":90}}"#, 1),
+        (
+            1,
+            "on",
+            r#"{"times":{"received":10,"sent":14,"acknowledged":90}}"#,
+            1,
+        ),
         (2, "on", r#"{"times":{"received":20,"sent":null}}"#, 2),
         (3, "dry_run", r#"{"times":{"received":30,"sent":31}}"#, 3),
         (4, "on", "[1]", 4),

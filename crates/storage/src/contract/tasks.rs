@@ -89,7 +89,10 @@ async fn what_was_brought_is_there_and_nobody_runs_it(storage: Storage) {
     let store = storage.tasks();
     let kept = store.keep(order.id, &output, &entry(1, "Brought")).await;
     let kept = kept.unwrap().unwrap();
-    assert_eq!((kept.state, kept.output.as_ref()), (TaskState::Completed, Some(&output)));
+    assert_eq!(
+        (kept.state, kept.output.as_ref()),
+        (TaskState::Completed, Some(&output))
+    );
     assert_eq!(store.get(order.id, t(2)).await.unwrap(), Some(kept));
     let log = store.log(order.id, 0, 10).await.unwrap();
     assert_eq!((log.len(), log[0].msg.as_str()), (1, "Brought"));
@@ -98,9 +101,15 @@ async fn what_was_brought_is_there_and_nobody_runs_it(storage: Storage) {
     // What a runner may take is nobody's to complete.
     let asked = task(3);
     created(&storage, &asked).await;
-    assert_eq!(store.keep(asked.id, &output, &entry(4, "x")).await.unwrap(), None);
+    assert_eq!(
+        store.keep(asked.id, &output, &entry(4, "x")).await.unwrap(),
+        None
+    );
     let nobody = TaskId::random();
-    assert_eq!(store.keep(nobody, &output, &entry(4, "x")).await.unwrap(), None);
+    assert_eq!(
+        store.keep(nobody, &output, &entry(4, "x")).await.unwrap(),
+        None
+    );
 }
 
 fn keyed(client: &str, name: &str, key: &str) -> NewTask {
