@@ -19,9 +19,14 @@ use axum::Router;
 use axum::routing::get;
 use reqwest::Client;
 use serde_json::{Value, json};
+use splashtail_core::config::BusTarget;
+use splashtail_core::descriptors;
+use splashtail_ipc::bus::default_channel;
+use splashtail_ipc::hub::Hub;
 use support::cluster::fleet_of_one;
 use support::{GUILD, TestServer, server, user};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
@@ -62,7 +67,16 @@ fn main() -> ExitCode {
 async fn measure(database: &str) {
     let iserver = everybody_may().await;
     let (url, port) = (database.to_owned(), iserver.address().port());
-    let test = TestServer::start_with(|config, _| {
+    let hub_stop = CancellationToken::new();
+    let stop = hub_stop.clone();
+    let test = TestServer::start_with(|config, directory| {
+        // Without the bus nobody would remember whom a token stands for.
+        let BusTarget::Hub(socket) = config.bus() else {
+            panic!("the bus of a benchmark is a hub");
+        };
+        let channel = default_channel(config.environment);
+        let hub = Hub::bind(&socket, &channel, &directory.join("actlogs.jsonl")).unwrap();
+        tokio::spawn(hub.serve(stop));
         config.meta.postgres_url = Some(url.into());
         config.meta.bot_iserver_base_port = port;
         config.meta.web_disable_ratelimits = true;
@@ -73,6 +87,7 @@ async fn measure(database: &str) {
         test.task(server(GUILD)).await;
     }
     let token = test.token(server(GUILD)).await;
+    is_warm(&test).await;
     let list = format!("/entities/{GUILD}/tasks?limit={JOBS}");
     let mut asker = Asker::start();
     println!("| Requests of {ASKERS} at a time, PostgreSQL | a second | p50 ms | p99 ms | bytes |");
@@ -114,6 +129,39 @@ async fn measure(database: &str) {
     asker.child.kill().unwrap();
     asker.child.wait().unwrap();
     test.stop().await;
+    hub_stop.cancel();
+}
+
+/// Until the webserver hears the bus: then it remembers for moments a token that the database knows no more.
+async fn is_warm(test: &TestServer) {
+    let path = format!("/entities/{GUILD}/tasks?limit=1");
+    let status = async |token: &str| {
+        let request = test.request(&path);
+        let request = request.header("authorization", format!("Server {token}"));
+        request.send().await.unwrap().status().as_u16()
+    };
+    let tokens = test.storage.tokens();
+    let known = async || {
+        let rows = tokens.list(server(GUILD)).await.unwrap();
+        rows.iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    let warm = async {
+        loop {
+            let before = known().await;
+            let fleeting = test.token(server(GUILD)).await;
+            assert_eq!(status(&fleeting).await, 200);
+            for id in known().await {
+                if !before.contains(&id) {
+                    assert!(tokens.revoke(id).await.unwrap());
+                }
+            }
+            if status(&fleeting).await == 200 {
+                break;
+            }
+        }
+    };
+    let warm = tokio::time::timeout(Duration::from_secs(60), warm).await;
+    warm.expect("the webserver does not hear the bus");
 }
 
 fn row(name: &str, told: &Value, bytes: usize) {
@@ -205,6 +253,7 @@ impl Asker {
 
 /// The other process.
 async fn ask() {
+    assert!(descriptors::raise() > STREAMS + 100, "too few descriptors: ulimit -n 4096");
     let client = Client::builder().no_proxy().build().unwrap();
     let mut open = Vec::new();
     for line in std::io::stdin().lines() {

@@ -42,6 +42,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::Config;
+use splashtail_core::descriptors;
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::meters;
 use splashtail_ipc::http::{Capacity, ErrorResponse, ServeOptions, serve_with};
@@ -59,6 +60,11 @@ use operators::DeployProxy;
 
 /// Time that background tasks get at the end, beside the drain of the servers.
 const GRACE: Duration = Duration::from_secs(4);
+
+/// Descriptors that are not for whoever asks.
+const OWN_DESCRIPTORS: usize = 224;
+/// Somewhat more than may be followed at a time.
+const MOST_CONNECTIONS: usize = 5000;
 
 /// Where the two servers listen.
 #[derive(Debug)]
@@ -97,6 +103,7 @@ pub async fn run(
     let front = Router::new().fallback(front).with_state(app_router.clone());
     let public = ServeOptions {
         capacity: Capacity {
+            total: connections(descriptors::raise()),
             trusted: config.meta.trusted_proxies.as_slice().into(),
             ..Capacity::default()
         },
@@ -170,6 +177,13 @@ pub async fn run(
     Ok(())
 }
 
+/// Connections that so many descriptors are enough for, beside the database, the other daemons and Discord.
+fn connections(descriptors: usize) -> usize {
+    descriptors
+        .saturating_sub(OWN_DESCRIPTORS)
+        .clamp(1, MOST_CONNECTIONS)
+}
+
 fn read_site(asked: Option<PathBuf>, api: &Url) -> Result<Site> {
     match site::locate(asked) {
         Some(directory) => Ok(Site::read(&directory, api)?),
@@ -194,5 +208,18 @@ async fn front(State(router): State<Arc<OnceLock<Router>>>, request: Request) ->
         )
         .retry_after(2)
         .into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_as_many_connections_as_descriptors_allow() {
+        assert_eq!(connections(1024), 800);
+        assert_eq!(connections(4096), 3872);
+        assert_eq!(connections(1 << 20), MOST_CONNECTIONS);
+        assert_eq!(connections(100), 1);
     }
 }

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod cluster_file;
 pub mod config;
 pub mod data_dir;
+pub mod descriptors;
 pub mod environment;
 pub mod ids;
 pub mod lifecycle;
