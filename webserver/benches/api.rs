@@ -253,7 +253,10 @@ impl Asker {
 
 /// The other process.
 async fn ask() {
-    assert!(descriptors::raise() > STREAMS + 100, "too few descriptors: ulimit -n 4096");
+    assert!(
+        descriptors::raise() > STREAMS + 100,
+        "too few descriptors: ulimit -n 4096"
+    );
     let client = Client::builder().no_proxy().build().unwrap();
     let mut open = Vec::new();
     for line in std::io::stdin().lines() {

@@ -8,7 +8,7 @@ use splashtail_api_types::overview::ReactionTimes;
 use splashtail_api_types::tasks::JobsSummary;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::Config;
-use splashtail_core::ids::GuildId;
+use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_core::places::Places;
 use splashtail_ipc::bus::{self, Bus, BusError};
 use splashtail_ipc::cache::{self, Cache, CacheError};
@@ -25,13 +25,16 @@ use crate::fleet::Fleet;
 use crate::fresh::Fresh;
 use crate::identities::Identities;
 use crate::ioauth::{Attempts, DiscordLogin, Proofs};
+use crate::layers::request_log::RequestMeters;
 use crate::links::LinkSigner;
 use crate::objects::{Objects, ObjectsError};
 use crate::openapi;
 use crate::operators::DeployProxy;
 use crate::people::People;
+use crate::rendered::Rendered;
 use crate::routes;
 use crate::site::Site;
+use crate::together::Together;
 
 /// The name under which this daemon signs its calls.
 const CLIENT: &str = "api";
@@ -48,6 +51,8 @@ const REACTIONS_PERIOD: Duration = Duration::from_secs(60);
 const SUMMARY_PERIOD: Duration = Duration::from_secs(1);
 
 pub type AppState = Arc<App>;
+/// Pages of jobs: whose, of which kind, behind which one, how many.
+pub type Listings = Together<(Owner, Option<String>, Option<TaskId>, u32), Rendered, ApiError>;
 
 #[derive(Debug)]
 pub struct App {
@@ -67,6 +72,8 @@ pub struct App {
     pub objects: Objects,
     pub links: LinkSigner,
     pub summary: Fresh<JobsSummary, ApiError>,
+    pub listings: Listings,
+    pub meters: RequestMeters,
     /// Places for those who follow a log.
     pub followers: Places<Owner>,
     /// What happens in servers, and places for those who follow that.
@@ -142,6 +149,8 @@ impl App {
             objects: Objects::open(&config.object_storage)?,
             links: LinkSigner::new(link_key),
             summary: Fresh::new(SUMMARY_PERIOD, clock.clone()),
+            listings: Listings::default(),
+            meters: RequestMeters::default(),
             followers: Places::new(FOLLOWERS, FOLLOWERS_EACH),
             feed: Feed::default(),
             streams: Places::new(STREAMS, STREAMS_EACH),

@@ -1,7 +1,7 @@
 //! What the clusterer and the bot's clusters say, remembered for a moment.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -23,6 +23,7 @@ use tracing::warn;
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::fresh::Fresh;
+use crate::rendered::Rendered;
 
 /// The page polls every few seconds from many browsers; the clusterer is asked once a second.
 const LIST_PERIOD: Duration = Duration::from_secs(1);
@@ -38,6 +39,8 @@ pub struct Fleet {
     clusterer: ClustererClient,
     iservers: IserverClient,
     list: Fresh<Arc<InstanceList>, ApiError>,
+    /// The list without what only operators may see, and of which list it was made.
+    public: Mutex<Option<(Arc<InstanceList>, Rendered)>>,
     /// By cluster and incarnation: a restarted bot may have other modules.
     modules: Cache<(ClusterId, String), Arc<Vec<CanonicalModule>>>,
 }
@@ -53,6 +56,7 @@ impl Fleet {
             clusterer,
             iservers,
             list: Fresh::new(LIST_PERIOD, clock),
+            public: Mutex::default(),
             modules: Cache::builder()
                 .max_capacity(CLUSTERS)
                 .time_to_live(MODULES_LIFETIME)
@@ -75,6 +79,23 @@ impl Fleet {
             }
         };
         Ok(self.list.get(ask).await?)
+    }
+
+    /// Without that, as everybody gets it: each list is rendered once.
+    ///
+    /// # Errors
+    /// As [`Fleet::instances`].
+    pub async fn public_instances(&self) -> Result<Rendered, ApiError> {
+        let list = self.instances().await?;
+        let mut public = self.public.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, rendered)) = public.as_ref()
+            && Arc::ptr_eq(of, &list)
+        {
+            return Ok(rendered.clone());
+        }
+        let rendered = Rendered::new(&list.as_ref().clone().public())?;
+        *public = Some((list, rendered.clone()));
+        Ok(rendered)
     }
 
     /// Oldest first, see [`ClustererClient::action_logs_since`].

@@ -26,8 +26,10 @@ mod openapi;
 mod operators;
 mod people;
 mod rate_limit;
+mod rendered;
 mod routes;
 mod site;
+mod together;
 
 use std::net::TcpListener;
 use std::path::PathBuf;

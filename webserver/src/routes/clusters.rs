@@ -11,6 +11,7 @@ use splashtail_permissions::PermissionChecks;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::extract::{PathOf, guild_id};
+use crate::rendered::Rendered;
 
 /// Live state of the bot's clusters.
 ///
@@ -20,9 +21,8 @@ use crate::extract::{PathOf, guild_id};
         (status = 200, description = "One instance per cluster", body = InstanceList),
         (status = 412, description = "The fleet is starting or out of reach; see `Retry-After`", body = ErrorBody),
     ))]
-pub async fn get_health(State(app): State<AppState>) -> Result<Json<InstanceList>, ApiError> {
-    let list = app.fleet.instances().await?;
-    Ok(Json(list.as_ref().clone().public()))
+pub async fn get_health(State(app): State<AppState>) -> Result<Rendered, ApiError> {
+    app.fleet.public_instances().await
 }
 
 /// Does the bot look after a server now?

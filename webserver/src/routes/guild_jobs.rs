@@ -9,19 +9,16 @@ use splashtail_api_types::events::ServerSentEvent;
 use splashtail_api_types::tasks::{JobSchedule, ScheduleList, Task, TaskCreateResponse, TaskList};
 use splashtail_api_types::{Code, ErrorBody, job_kinds};
 use splashtail_core::ids::GuildId;
-use splashtail_jobs::render;
-use splashtail_storage::{Owner, TaskQuery};
+use splashtail_storage::Owner;
 use tracing::info;
 
 use super::download::{self, DownloadLink};
-use super::tasks::{
-    self, CALLER_FIELD, CALLER_ID_FIELD, DEFAULT_PAGE, ListQuery, LogQuery, SERVER_FIELD,
-    page_limit,
-};
+use super::tasks::{self, CALLER_FIELD, CALLER_ID_FIELD, ListQuery, LogQuery, SERVER_FIELD};
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{JsonBody, PathOf, QueryOf, guild_id};
+use crate::rendered::Rendered;
 
 /// Discord's bits of Administrator and Manage Messages. The job asks again in every channel.
 const MANAGE_MESSAGES: u64 = 1 << 3 | 1 << 13;
@@ -178,21 +175,10 @@ pub async fn list_guild_jobs(
     caller: Caller,
     PathOf(guild): PathOf<String>,
     QueryOf(query): QueryOf<ListQuery>,
-) -> Result<Json<TaskList>, ApiError> {
+) -> Result<Rendered, ApiError> {
     let guild = guild_id(&guild)?;
-    let limit = page_limit(query.limit, DEFAULT_PAGE)?;
     app.fleet.standing(guild, &caller, LOOK).await?.allowed()?;
-    let owner = Owner::Server(guild);
-    let query = TaskQuery {
-        owner,
-        name: query.name.as_deref(),
-        after: tasks::cursor(&app, owner, query.after).await?,
-        limit,
-    };
-    let rows = app.storage.tasks().list(&query, app.clock.now()).await?;
-    Ok(Json(TaskList {
-        tasks: rows.iter().map(render::partial_task).collect(),
-    }))
+    tasks::listing(&app, Owner::Server(guild), query).await
 }
 
 /// A job of a server with its whole log.

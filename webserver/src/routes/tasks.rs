@@ -23,6 +23,7 @@ use crate::app::AppState;
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{JsonBody, PathOf, QueryOf};
+use crate::rendered::Rendered;
 
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Between two signs of life to whoever follows a log.
@@ -68,18 +69,34 @@ pub async fn list_tasks(
     caller: Caller,
     PathOf(id): PathOf<String>,
     QueryOf(query): QueryOf<ListQuery>,
-) -> Result<Json<TaskList>, ApiError> {
+) -> Result<Rendered, ApiError> {
     caller.require(&id)?;
-    let query = TaskQuery {
-        owner: caller.owner,
-        name: query.name.as_deref(),
-        limit: page_limit(query.limit, DEFAULT_PAGE)?,
-        after: cursor(&app, caller.owner, query.after).await?,
+    listing(&app, caller.owner, query).await
+}
+
+/// A page of somebody's jobs. Whoever asks for the same one meanwhile gets the same bytes.
+///
+/// # Errors
+/// The query is not valid.
+pub(super) async fn listing(
+    app: &AppState,
+    owner: Owner,
+    query: ListQuery,
+) -> Result<Rendered, ApiError> {
+    let limit = page_limit(query.limit, DEFAULT_PAGE)?;
+    let key = (owner, query.name.clone(), query.after, limit);
+    let look = async {
+        let query = TaskQuery {
+            owner,
+            name: query.name.as_deref(),
+            limit,
+            after: cursor(app, owner, query.after).await?,
+        };
+        let rows = app.storage.tasks().list(&query, app.clock.now()).await?;
+        let tasks = rows.iter().map(render::partial_task).collect();
+        Ok(Rendered::new(&TaskList { tasks })?)
     };
-    let rows = app.storage.tasks().list(&query, app.clock.now()).await?;
-    Ok(Json(TaskList {
-        tasks: rows.iter().map(render::partial_task).collect(),
-    }))
+    Ok(app.listings.get(key, look).await?)
 }
 
 /// A task with its whole log.
