@@ -167,7 +167,7 @@ mod tests {
             (plain.len() as u64, false)
         );
         assert_eq!(brought.sha256, hex::encode(Sha256::digest(&plain)));
-        let key = DerivedKey::derive("correct horse", [7; 16]);
+        let key = DerivedKey::derive("correct horse", [7; 8]);
         let sealed = backup(FileType::SERVER_BACKUP, &Encryption::Aes256(key));
         assert!(receive(sealed.clone(), 1 << 20).await.unwrap().encrypted);
         let status = async |bytes, most| receive(bytes, most).await.unwrap_err().0;

@@ -5,8 +5,6 @@ use tracing::debug;
 
 /// More than any daemon of ours holds: some kernels allow a thousand millions, and tables grow with that.
 const MOST: u64 = 65_536;
-/// What a process has that nobody limits.
-const USUAL: u64 = 1024;
 
 /// Raises the limit as far as this process may, to [`MOST`] at the highest; how many it has now. For a
 /// process that starts no others: children inherit it, and some of them count through all.
@@ -25,7 +23,7 @@ pub fn raise() -> usize {
             has
         }
     };
-    usize::try_from(has.min(MOST)).unwrap_or(USUAL as usize)
+    usize::try_from(has.min(MOST)).unwrap_or_default()
 }
 
 #[cfg(test)]
