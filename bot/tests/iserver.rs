@@ -145,6 +145,10 @@ impl IncidentAnswers for Echo {
         };
         Ok(json!({"Ok": {"message": message}}))
     }
+
+    async fn panic(&self, question: SightQuestion) -> Result<Value, ErrorResponse> {
+        Ok(json!({"Ok": {"is_on": false, "for": question.user_id}}))
+    }
 }
 
 #[async_trait]
@@ -662,6 +666,8 @@ async fn files_of_settings_and_what_is_wrong_are_asked_for_in_somebodys_name() {
         let answer = ask(&query.to_string()).await;
         assert_eq!((answer.status, answer.json()), (200, expected), "{query}");
     }
+    let panic = ask(&json!({"PanicPreview": who}).to_string()).await;
+    assert_eq!(panic.json(), json!({"Ok": {"is_on": false, "for": "7"}}));
     let elsewhere = json!({"GuildHealth": {"guild_id": (1u64 << 22).to_string(), "user_id": "7"}});
     assert_eq!(ask(&elsewhere.to_string()).await.code(), "wrong_cluster");
 }

@@ -10,10 +10,15 @@ use splashtail_ipc::http::ErrorResponse;
 use tracing::error;
 
 use super::answers::{not_ready, unknown_guild};
+use super::approvals::SightQuestion;
+use super::query::limits;
 use crate::app::App;
 use crate::configuration::{Asked, Way};
-use crate::framework::check;
+use crate::framework::check::{self, CommandChecks as _};
 use crate::modules::antinuke::{ACTS, IncidentAct, NotDone, Protection};
+
+/// The command that shows how protected a server is.
+const STATUS: &str = "protection status";
 
 /// Something is to be done about an incident.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -45,6 +50,13 @@ pub trait IncidentAnswers: Send + Sync {
     /// # Errors
     /// 404 for a guild that there is not, 422 for what is no act or incident, 503 while it is not known.
     async fn act(&self, question: IncidentQuestion) -> Result<Value, ErrorResponse>;
+
+    /// What a panic would take: `{"Ok":…}`, or `{"PermissionError":{"res":…}}`. It takes the command
+    /// `protection status`.
+    ///
+    /// # Errors
+    /// 404 for a guild that there is not, 503 while it is not known.
+    async fn panic(&self, question: SightQuestion) -> Result<Value, ErrorResponse>;
 }
 
 #[async_trait]
@@ -94,5 +106,24 @@ impl IncidentAnswers for App {
                 return Err(not_ready());
             }
         })
+    }
+
+    async fn panic(&self, question: SightQuestion) -> Result<Value, ErrorResponse> {
+        let (guild, user) = (question.guild_id, question.user_id);
+        let connection = self.state.connection().ok_or_else(not_ready)?;
+        let view = connection.guilds.get(guild).ok_or_else(unknown_guild)?;
+        let commands = [STATUS.to_owned()];
+        let custom = limits(question.custom_resolved_kittycat_perms);
+        let checked = self.checks(guild, user, &commands, custom).await;
+        match checked.results.into_iter().next() {
+            Some(result) if result.is_ok() => {}
+            denied => return Ok(json!({ "PermissionError": { "res": denied } })),
+        }
+        let protection = self.services.get::<Protection>();
+        let protection = protection.map_err(|_| not_ready())?;
+        let preview = protection.panic_preview(&view).await;
+        preview
+            .map(|preview| json!({ "Ok": preview }))
+            .ok_or_else(not_ready)
     }
 }

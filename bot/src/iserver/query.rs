@@ -58,6 +58,8 @@ pub enum Query {
     SettingsImport(ImportQuestion),
     /// What is wrong in a guild, and how far it is set up: `{"Ok":…}` or `{"PermissionError":…}`.
     GuildHealth(SightQuestion),
+    /// What a panic would take now: `{"Ok":…}` or `{"PermissionError":…}`.
+    PanicPreview(SightQuestion),
     /// Checks as a guild may store them: `{"checks":…,"text":…}`.
     ParsePermissionChecks(ChecksQuestion),
     /// The webserver did something that the cluster has to know: `{"message":""}`.
@@ -178,6 +180,7 @@ impl Query {
             "SettingsExport" => read(fields).map(Self::SettingsExport),
             "SettingsImport" => read(fields).map(Self::SettingsImport),
             "GuildHealth" => read(fields).map(Self::GuildHealth),
+            "PanicPreview" => read(fields).map(Self::PanicPreview),
             "ParsePermissionChecks" => read(fields).map(Self::ParsePermissionChecks),
             "DispatchTrustedWebEvent" => read(fields).map(Self::DispatchTrustedWebEvent),
             "ApprovalAnswer" => read(fields).map(Self::ApprovalAnswer),
@@ -209,6 +212,7 @@ impl Query {
             Self::SettingsExport(_) => "SettingsExport",
             Self::SettingsImport(_) => "SettingsImport",
             Self::GuildHealth(_) => "GuildHealth",
+            Self::PanicPreview(_) => "PanicPreview",
             Self::ParsePermissionChecks(_) => "ParsePermissionChecks",
             Self::DispatchTrustedWebEvent(_) => "DispatchTrustedWebEvent",
             Self::ApprovalAnswer(_) => "ApprovalAnswer",
@@ -233,6 +237,7 @@ impl Query {
             Self::SettingsExport(question) => Some(question.guild_id),
             Self::SettingsImport(question) => Some(question.guild_id),
             Self::GuildHealth(question) => Some(question.guild_id),
+            Self::PanicPreview(question) => Some(question.guild_id),
             Self::ParsePermissionChecks(question) => Some(question.guild_id),
             Self::DispatchTrustedWebEvent(event) => Some(event.guild_id),
             Self::IncidentAct(question) => Some(question.guild_id),
@@ -319,6 +324,7 @@ impl Query {
             Self::SettingsExport(question) => answering(iserver)?.settings.export(question).await?,
             Self::SettingsImport(question) => answering(iserver)?.settings.import(question).await?,
             Self::GuildHealth(question) => answering(iserver)?.guilds.health(question).await?,
+            Self::PanicPreview(question) => answering(iserver)?.incidents.panic(question).await?,
             Self::ParsePermissionChecks(question) => {
                 let checks = question.checks.normalised();
                 let checks = checks.map_err(|error| invalid_checks(&error))?;

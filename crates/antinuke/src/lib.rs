@@ -41,7 +41,7 @@ pub use limit::{Column, LimitType, NEVER, Spans, UNIT, UnknownLimitType, default
 pub use looks::{Look, Looks};
 pub use members::{Member, Members, managed_role_of, owner};
 pub use moment::{DAY, HOUR, MINUTE, Moment, Pulse, SECOND};
-pub use panic::{Panic, Taken};
+pub use panic::{Panic, Reach, Taken};
 pub use policy::{
     Answer, MAX_BOUND, MAX_TRUSTED, Maintenance, Measure, Mode, OwnToken, Policy, PolicyProblem,
     Trusted,

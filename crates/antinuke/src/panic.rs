@@ -39,6 +39,17 @@ pub struct Taken {
     pub left: u64,
 }
 
+/// What a panic would do.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Reach {
+    /// Roles, what is taken from each and what is left.
+    pub roles: Vec<Taken>,
+    /// Roles with dangerous permissions that the bot cannot take.
+    pub beyond: Vec<Id>,
+    /// Invites and messages between strangers are paused.
+    pub pauses: bool,
+}
+
 /// The calls that begin it: roles of suspects before others, pauses at the end.
 pub fn begin(
     case: &Case<'_>,

@@ -113,6 +113,27 @@ pub struct TimelineEntry {
     pub returned: bool,
 }
 
+/// What a panic would take now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PanicPreview {
+    /// One is on already.
+    pub is_on: bool,
+    /// From these roles, as far as nothing was taken from them yet.
+    pub roles: Vec<PanicRole>,
+    /// Roles with dangerous permissions that the bot cannot take: they stand above it, or it lacks Manage
+    /// Roles.
+    pub out_of_reach: Vec<String>,
+    /// Invites and messages between strangers are paused for a day, again and again until it ends.
+    pub pauses: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PanicRole {
+    pub role_id: String,
+    /// Discord's bits that it loses, as a decimal number.
+    pub taken: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct IncidentOrdered {
     /// For people; the incident shows what comes of it.

@@ -51,7 +51,9 @@ impl Objects {
                 let upload = store.create_multipart(&key).await?;
                 let noted = json!({"key": key.to_string(), "upload": upload}).to_string();
                 let sent = async {
-                    store.put(&note, PutPayload::from(noted.into_bytes())).await?;
+                    store
+                        .put(&note, PutPayload::from(noted.into_bytes()))
+                        .await?;
                     send(&**store, &key, &upload, (file, first)).await
                 };
                 let sent: Result<(), ApiError> = sent.await;

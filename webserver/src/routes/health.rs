@@ -7,6 +7,7 @@ use axum::extract::State;
 use serde_json::json;
 use splashtail_api_types::ErrorBody;
 use splashtail_api_types::health::GuildHealth;
+use splashtail_api_types::incidents::PanicPreview;
 use splashtail_api_types::overview::{Percentiles, ReactionTimes};
 use splashtail_core::ids::GuildId;
 use splashtail_storage::Reaction;
@@ -56,6 +57,34 @@ pub(super) async fn health(
         "custom_resolved_kittycat_perms": caller.limits(),
     }});
     read(app.fleet.ask(guild, &query).await?)
+}
+
+/// What a panic would take in a server now, and what it would not reach.
+///
+/// Nothing is done; `panic` among the acts on an incident does it.
+#[utoipa::path(get, path = "/guilds/{guild_id}/panic", tag = "Guilds", operation_id = "preview_panic",
+    params(("guild_id" = String, Path, description = "The server")),
+    security(("User" = [])),
+    responses(
+        (status = 200, description = "As it is now", body = PanicPreview),
+        (status = 403, description = "You may not look at it", body = ErrorBody),
+        (status = 404, description = "The bot is not in this server", body = ErrorBody),
+        (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
+        (status = 502, description = "The cluster answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "The cluster of the server does not run; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn preview_panic(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf(guild): PathOf<String>,
+) -> Result<Json<PanicPreview>, ApiError> {
+    let guild = guild_id(&guild)?;
+    let query = json!({"PanicPreview": {
+        "guild_id": guild,
+        "user_id": caller.user()?,
+        "custom_resolved_kittycat_perms": caller.limits(),
+    }});
+    read(app.fleet.ask(guild, &query).await?).map(Json)
 }
 
 /// How fast the bot answered attacks lately.

@@ -146,6 +146,7 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(limit(routes!(transfer::import_settings), TRANSFER))
         .routes(limit(routes!(checks::preview_checks), PERMISSIONS))
         .routes(limit(routes!(health::get_guild_health), HEALTH))
+        .routes(limit(routes!(health::preview_panic), HEALTH))
         .routes(limit(routes!(overview::get_guild_overview), HEALTH))
         .routes(routes!(health::get_reaction_times))
         .routes(limit(routes!(timeline::get_incident_timeline), INCIDENTS))

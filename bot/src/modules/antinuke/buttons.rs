@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use splashtail_antinuke::{Command, Input, Mode, owner};
+use splashtail_api_types::incidents::{PanicPreview, PanicRole};
 use splashtail_core::ids::TaskId;
 use splashtail_guild::Id;
 use subtle::ConstantTimeEq as _;
@@ -165,6 +166,26 @@ impl Protection {
         let who = Fields::from_iter([("who".to_owned(), format!("user/{}", suspect.id).into())]);
         app.configuration.set(asked, TRUST, &who).await?;
         Ok(())
+    }
+
+    /// What a panic would take now. `None`: the server is not known yet.
+    pub async fn panic_preview(self: &Arc<Self>, view: &GuildView) -> Option<PanicPreview> {
+        let server = self.load(view).await?;
+        let now = self.now();
+        let (is_on, reach) = server.read(|engine, structure| {
+            let is_on = engine.panic().is_some();
+            (is_on, engine.panic_reach(structure, now))
+        });
+        let roles = reach.roles.iter().map(|role| PanicRole {
+            role_id: role.role.to_string(),
+            taken: role.taken.to_string(),
+        });
+        Some(PanicPreview {
+            is_on,
+            roles: roles.collect(),
+            out_of_reach: reach.beyond.iter().map(ToString::to_string).collect(),
+            pauses: reach.pauses,
+        })
     }
 
     fn fulfil(self: &Arc<Self>, server: &Arc<Server>, wish: Wish) {

@@ -2,17 +2,44 @@
 
 use std::collections::BTreeSet;
 
-use splashtail_guild::{Id, Structure};
+use splashtail_guild::{Id, Kind, Structure};
 
 use super::Engine;
-use crate::bits::{ADMINISTRATOR, SPEECH};
-use crate::effect::{Effect, Outcome, Rung};
+use crate::bits::{ADMINISTRATOR, PANIC, SPEECH};
+use crate::effect::{Effect, Inverse, Outcome, Rung};
 use crate::members::role_bits;
 use crate::moment::Moment;
-use crate::panic::{self, Panic, Taken};
+use crate::panic::{self, Panic, Reach, Taken};
 use crate::policy::Mode;
 
 impl Engine {
+    /// What a panic would take now, beside what one has taken that is on. Nothing is noted.
+    pub fn panic_reach(&self, structure: &Structure, now: Moment) -> Reach {
+        let (sight, guild) = (self.sight(structure), self.guild);
+        let calls = self.with_case(now.id(), guild, |case, engine| {
+            let taken = (PANIC, engine.taken());
+            panic::begin(&case, engine.sight(structure), taken, &[], now)
+        });
+        let mut reach = Reach::default();
+        for call in &calls {
+            match call.inverse {
+                Some(Inverse::GiveBits { role, taken, left }) => {
+                    reach.roles.push(Taken { role, taken, left });
+                }
+                Some(Inverse::EndPause) => reach.pauses = true,
+                _ => {}
+            }
+        }
+        // The bot's own role is left alone: whoever has the bot has more than that.
+        let mine = sight.roles(sight.me).unwrap_or_default();
+        let has_power = |role: Id| role_bits(structure, role) & PANIC != 0;
+        let stays = structure.all(Kind::Role).map(|(role, _)| role);
+        let stays = stays.filter(|role| has_power(*role) && !mine.contains(role));
+        let stays = stays.filter(|role| !reach.roles.iter().any(|known| known.role == *role));
+        reach.beyond = stays.collect();
+        reach
+    }
+
     pub(super) fn begin_panic(
         &mut self,
         incident: Id,

@@ -200,3 +200,21 @@ fn a_sibling_of_the_same_name_is_not_what_was_rebuilt() {
     world.feed("CHANNEL_CREATE", twin(deleted.plus(1)));
     assert!(!wants_it_back(&world), "somebody made it anew");
 }
+
+#[test]
+fn what_a_panic_would_take_is_what_it_takes() {
+    let mut world = World::new();
+    world.set_role(MY_ROLE, 10, bits::ADMINISTRATOR);
+    world.set_role(HIGH_ROLE, 12, bits::BAN_MEMBERS);
+    let reach = world.engine.panic_reach(&world.structure, world.now);
+    assert!(reach.pauses && world.engine.panic().is_none());
+    assert!(reach.beyond.contains(&HIGH_ROLE), "{reach:?}");
+    world.give(Input::Command(Command::Panic));
+    let calls = world.calls_of(Rung::PanicRole);
+    let mut taken: Vec<_> = calls.iter().map(|call| call.key.subject).collect();
+    let mut foreseen: Vec<_> = reach.roles.iter().map(|role| role.role).collect();
+    taken.sort_unstable();
+    foreseen.sort_unstable();
+    assert!(!foreseen.is_empty() && !foreseen.contains(&MY_ROLE));
+    assert_eq!(foreseen, taken);
+}
