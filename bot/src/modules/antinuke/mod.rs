@@ -16,6 +16,7 @@ mod past;
 mod people;
 mod policies;
 mod policy;
+mod programs;
 mod progress;
 mod put_back;
 mod server;
@@ -40,8 +41,8 @@ use crate::pages;
 use crate::presses::Presses;
 use crate::settings::Setting;
 
-pub use self::buttons::{ACTS, IncidentAct, NotDone};
 pub use self::orders::Stopped;
+pub use self::programs::{ACTS, IncidentAct, NotDone};
 pub use self::service::{NoIdentity, Protection};
 pub use self::settings::POLICY;
 
