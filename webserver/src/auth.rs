@@ -348,8 +348,11 @@ pub fn is_opened(headers: &HeaderMap) -> bool {
 fn is_watched(path: &str) -> bool {
     let of_server = path.strip_prefix("/guilds/");
     let of_server = of_server.and_then(|rest| rest.split('/').nth(1));
-    matches!(of_server, Some("jobs" | "events"))
-        || matches!(path, "/session" | "/jobs/summary" | "/bot-stats")
+    matches!(of_server, Some("jobs" | "events" | "overview" | "health"))
+        || matches!(
+            path,
+            "/session" | "/jobs/summary" | "/bot-stats" | "/reaction-times"
+        )
         || path.starts_with("/clusters/")
         || operators::contains(path)
 }
@@ -446,6 +449,7 @@ mod tests {
             "/guilds/5/jobs",
             "/guilds/5/jobs/6/log",
             "/guilds/5/events",
+            "/guilds/5/overview",
         ] {
             assert!(is_watched(watched), "{watched}");
         }
