@@ -306,7 +306,7 @@ pub async fn delete_guild_job(
     caller: Caller,
     PathOf((guild, id)): PathOf<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
-    let guild = guild_id(&guild)?;
+    let (guild, user) = (guild_id(&guild)?, caller.user()?);
     app.fleet
         .standing(guild, &caller, DELETE)
         .await?
@@ -314,7 +314,7 @@ pub async fn delete_guild_job(
     let row = tasks::owned(&app, Owner::Server(guild), &id).await?;
     let deleted = app.jobserver.delete_task(row.id, guild).await;
     deleted.map_err(|error| ApiError::from_daemon("jobserver", error))?;
-    info!(guild.id = %guild, user.id = %caller.user()?, job.id = %row.id, "a job was deleted");
+    info!(guild.id = %guild, user.id = %user, job.id = %row.id, "a job was deleted");
     Ok(StatusCode::NO_CONTENT)
 }
 
