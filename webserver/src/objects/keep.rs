@@ -10,7 +10,7 @@ use std::io::{self, Read as _};
 use bytes::Bytes;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
-use object_store::{MultipartId, ObjectStore as _, ObjectStoreExt as _, PutPayload};
+use object_store::{MultipartId, ObjectStoreExt as _, PutPayload};
 use serde_json::json;
 use splashtail_core::ids::TaskId;
 use tracing::debug;
