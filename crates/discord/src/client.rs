@@ -15,7 +15,7 @@ use crate::request::Request;
 use crate::skew::Skew;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// `DiscordBot (<url>, <version>)`, the form that Discord demands.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +42,8 @@ pub trait Witness: Send + Sync {
 pub struct Discord {
     pub(crate) inner: Arc<Inner>,
     lane: Lane,
+    /// Who we are to a REST proxy that keeps the limits for us.
+    pub(crate) caller: Option<&'static str>,
 }
 
 pub(crate) struct Inner {
@@ -111,7 +113,18 @@ impl Discord {
         Ok(Self {
             inner: Arc::new(inner),
             lane: Lane::default(),
+            caller: None,
         })
+    }
+
+    /// The same client where a REST proxy, if there is one (`meta.proxy`), keeps the limits for all of us:
+    /// requests are sent at once, with their lane and how long they can wait, and stand in line there.
+    /// `caller` tells us from others there.
+    pub fn behind(self, proxy: Option<&Url>, caller: &'static str) -> Self {
+        Self {
+            caller: proxy.map(|_| caller),
+            ..self
+        }
     }
 
     /// Has the witness told of what all clones of this client do. There is one: `false` when
@@ -125,6 +138,7 @@ impl Discord {
         Self {
             inner: self.inner.clone(),
             lane,
+            caller: self.caller,
         }
     }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use url::Url;
 
-use crate::client::{Discord, Inner, UserAgent};
+use crate::client::{Discord, Inner, REQUEST_TIMEOUT, UserAgent};
 use crate::error::{ApiError, DiscordError, RateLimitScope, Unanswered};
 use crate::form::{Form, Upload};
 use crate::ratelimit::{Lane, Limited, Pass, Standing, Told, read_429};
@@ -32,6 +32,21 @@ const EFFECT_GRACE: Duration = Duration::from_secs(4);
 pub(crate) const REASON_CHARACTERS: usize = 512;
 /// Everything outside the unreserved ASCII of a header value (Discord docs, "Audit Logs").
 const REASON_ENCODED: &AsciiSet = &CONTROLS.add(b'%');
+
+/// A REST proxy is asked to keep a call in line for no longer; whoever can wait longer asks again.
+const LONGEST_STAY: Duration = Duration::from_secs(600);
+
+/// What is said between us and the REST proxy of the platform, and never to Discord.
+pub mod proxied {
+    /// Whose call it is: callers of a lane take turns.
+    pub const CALLER: &str = "x-proxy-client";
+    /// The name of a [`Lane`](crate::Lane).
+    pub const PRIORITY: &str = "x-proxy-priority";
+    /// Milliseconds that the call can wait for its turn.
+    pub const PATIENCE: &str = "x-proxy-timeout";
+    /// On an answer that is the proxy's own: why.
+    pub const GENERATED: &str = "x-proxy-generated";
+}
 
 /// A request being put together; nothing is sent before one of the `send` methods.
 #[must_use]
@@ -240,7 +255,10 @@ impl Request {
         let mut repeated = self.repeated;
         let mut harmless_until = None;
         loop {
-            let pass = self.unless_cancelled(self.turn(standing)).await??;
+            let pass = match self.discord.caller {
+                Some(_) => inner.limits.aside(standing),
+                None => self.unless_cancelled(self.turn(standing)).await??,
+            };
             let sent_at = inner.clock.monotonic();
             if harmless_until.is_some_and(|end| sent_at >= end)
                 && let Some(cause) = unanswered.take()
@@ -248,12 +266,21 @@ impl Request {
                 return Err(self.ambiguous(cause));
             }
             attempts += 1;
-            let cause = match self.once(url.clone(), pass).await {
+            let cause = match self.once(url.clone(), pass, standing).await {
                 Ok(answer) if answer.status.is_success() => return Ok(answer),
                 Ok(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS => {
                     limited += 1;
                     attempts -= 1;
                     self.check_limited(&answer, limited)?;
+                    self.sit_out(&answer, standing).await?;
+                    continue;
+                }
+                Ok(answer) if answer.was_not_passed_on() => {
+                    if attempts >= self.tries {
+                        return Err(self.given_up(Unanswered::Status(answer.status), attempts));
+                    }
+                    self.pause(attempts, "the REST proxy could not pass it on")
+                        .await?;
                     continue;
                 }
                 Ok(answer) => match retry::on_status(answer.status, self.idempotent) {
@@ -305,7 +332,12 @@ impl Request {
     }
 
     /// One request and its answer.
-    async fn once(&self, url: Url, mut pass: Pass<'_>) -> Result<Answer, Failure> {
+    async fn once(
+        &self,
+        url: Url,
+        mut pass: Pass<'_>,
+        standing: Standing,
+    ) -> Result<Answer, Failure> {
         let inner = &self.discord.inner;
         let mut request = inner
             .http
@@ -313,6 +345,18 @@ impl Request {
             .header(USER_AGENT, UserAgent::VALUE);
         if self.of_bot {
             request = request.header(AUTHORIZATION, inner.authorization.clone());
+        }
+        if let Some(caller) = self.discord.caller {
+            let wait = standing
+                .give_up_at()
+                .saturating_sub(inner.clock.monotonic())
+                .min(LONGEST_STAY);
+            request = request
+                .header(proxied::CALLER, caller)
+                .header(proxied::PRIORITY, self.lane.name())
+                .header(proxied::PATIENCE, wait.as_millis().max(1).to_string())
+                // It stands in line there, and is answered before that.
+                .timeout(wait + REQUEST_TIMEOUT);
         }
         if let Some(reason) = &self.reason {
             request = request.header("X-Audit-Log-Reason", reason.clone());
@@ -383,6 +427,21 @@ impl Request {
             return Err(self.rate_limited(retry_after, scope));
         }
         Ok(())
+    }
+
+    /// Where our own lines do not hold the next attempt back.
+    async fn sit_out(&self, answer: &Answer, standing: Standing) -> Result<(), DiscordError> {
+        let (Some(_), Some(limited)) = (self.discord.caller, answer.limited) else {
+            return Ok(());
+        };
+        let Limited { retry_after, scope } = limited;
+        let clock = &self.discord.inner.clock;
+        let too_late = clock.monotonic().saturating_add(retry_after) >= standing.give_up_at();
+        if answer.is_the_proxys || too_late {
+            // Its turn comes too late, as the proxy reckons.
+            return Err(self.rate_limited(retry_after, scope));
+        }
+        self.unless_cancelled(clock.sleep(retry_after)).await
     }
 
     fn rate_limited(&self, retry_after: Duration, scope: RateLimitScope) -> DiscordError {
@@ -482,11 +541,13 @@ async fn exchange(
     let (status, headers) = (response.status(), response.headers().clone());
     inner.skew.learn(&headers, inner.clock.now());
     let told = Told::read(&headers);
+    let is_the_proxys = headers.contains_key(proxied::GENERATED);
     if status != StatusCode::TOO_MANY_REQUESTS {
         pass.answered(status, told.as_ref(), None);
         let body = read(response).await?;
         return Ok(Answer {
             status,
+            is_the_proxys,
             limited: None,
             body,
         });
@@ -498,6 +559,7 @@ async fn exchange(
     let limited = Some(limited);
     Ok(Answer {
         status,
+        is_the_proxys,
         limited,
         body,
     })
@@ -526,11 +588,18 @@ async fn read(response: reqwest::Response) -> Result<Bytes, Failure> {
 
 struct Answer {
     status: StatusCode,
+    /// A REST proxy answered instead of Discord.
+    is_the_proxys: bool,
     limited: Option<Limited>,
     body: Bytes,
 }
 
 impl Answer {
+    /// The proxy stops, or has no connection to Discord, who never saw it.
+    fn was_not_passed_on(&self) -> bool {
+        self.is_the_proxys && self.status == StatusCode::SERVICE_UNAVAILABLE
+    }
+
     /// A 403 of what stands before Discord: it blocks an address or a way of asking for a time, and
     /// says nothing about what the bot may do. Discord's own refusals are JSON with message and code.
     fn is_the_edges(&self) -> bool {

@@ -3,14 +3,16 @@ use http::Method;
 /// What Discord limits together, as far as the path tells: the route template and the major id
 /// (channel, guild, or webhook with token). Other ids do not matter (Discord docs, "Rate Limits").
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Route {
-    pub(crate) template: String,
-    pub(crate) major: String,
+pub struct Route {
+    /// Method and path with names for what varies, e.g. `GET /guilds/{id}/roles`.
+    pub template: String,
+    /// What is limited apart from others of the template; empty where nothing is.
+    pub major: String,
 }
 
 impl Route {
-    /// `path` starts with `/` and has no query.
-    pub(crate) fn new(method: &Method, path: &str) -> Self {
+    /// `path` starts with `/`, follows the version and has no query.
+    pub fn new(method: &Method, path: &str) -> Self {
         let mut template = method.to_string();
         template.push(' ');
         let mut major = String::new();

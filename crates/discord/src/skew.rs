@@ -9,11 +9,11 @@ use http::header::DATE;
 /// As the last answer told it. It is believed however much it is: a clock that runs by another zone is off
 /// by hours, and looking further back than need be costs calls where looking not far enough makes twins.
 #[derive(Debug, Default)]
-pub(crate) struct Skew(AtomicI64);
+pub struct Skew(AtomicI64);
 
 impl Skew {
     /// Learns from an answer that came now.
-    pub(crate) fn learn(&self, headers: &HeaderMap, now: DateTime<Utc>) {
+    pub fn learn(&self, headers: &HeaderMap, now: DateTime<Utc>) {
         let date = headers.get(DATE).and_then(|date| date.to_str().ok());
         let date = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok());
         if let Some(date) = date {
@@ -24,7 +24,7 @@ impl Skew {
 
     /// Never less than nothing. A clock that is behind does no harm: what it takes for older than it is
     /// is looked at, too.
-    pub(crate) fn ahead(&self) -> Duration {
+    pub fn ahead(&self) -> Duration {
         Duration::milliseconds(self.0.load(Ordering::Relaxed))
     }
 }

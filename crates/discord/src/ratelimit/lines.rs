@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::bucket::{Bucket, Known, PROBE_PATIENCE};
@@ -27,6 +28,34 @@ pub enum Lane {
     Interactive,
     /// Jobs: backups, restores, sweeps.
     Bulk,
+}
+
+impl Lane {
+    /// As it stands in the header `X-Proxy-Priority`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Containment => "containment",
+            Self::Interactive => "interactive",
+            Self::Bulk => "bulk",
+        }
+    }
+
+    /// That of [`Lane::name`].
+    pub fn of_name(name: &str) -> Option<Self> {
+        [Self::Containment, Self::Interactive, Self::Bulk]
+            .into_iter()
+            .find(|lane| lane.name().eq_ignore_ascii_case(name))
+    }
+}
+
+/// Which bucket a route belongs to, in the form in which it outlives the process. How much is left
+/// in it does not: others may have sent meanwhile, so the first answer tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Learned {
+    /// [`Route::template`].
+    pub template: String,
+    /// `None`: answers name no bucket.
+    pub hash: Option<String>,
 }
 
 /// A place in a line. Smaller numbers came first.
@@ -475,6 +504,30 @@ impl Lines {
         self.sweep_at = self.lines.len() * 2;
         if self.templates.len() > MOST_TEMPLATES {
             self.templates.clear();
+        }
+    }
+
+    pub(super) fn learned(&self) -> Vec<Learned> {
+        let learned = self.templates.iter().map(|(template, known)| Learned {
+            template: template.clone(),
+            hash: match known {
+                Template::Free => None,
+                Template::Bucket { hash, .. } => Some(hash.clone()),
+            },
+        });
+        learned.collect()
+    }
+
+    pub(super) fn remember(&mut self, learned: Vec<Learned>) {
+        for Learned { template, hash } in learned.into_iter().take(MOST_TEMPLATES) {
+            // Waiting lines are named by what is known; only what nobody waits for can be named anew.
+            if self.waiting.is_empty() && self.flights.is_empty() {
+                let known = match hash {
+                    None => Template::Free,
+                    Some(hash) => Template::Bucket { hash, known: None },
+                };
+                self.templates.entry(template).or_insert(known);
+            }
         }
     }
 

@@ -5,6 +5,9 @@
 //! window tells, at most `limit`. While nothing is known about a route, one request finds out.
 //! Whoever is dropped gives the place back. Only the first in a line keeps the time, so that a
 //! reset wakes as many as can go.
+//!
+//! Each process that speaks to Discord itself has limits of its own; behind the REST proxy its alone
+//! count, and they are the same ones.
 
 mod bucket;
 mod lines;
@@ -23,12 +26,13 @@ use tokio::sync::Notify;
 use tracing::debug;
 
 use self::lines::{Ending, Lines, Step, Ticket};
-use self::refusals::{REFUSALS, REFUSALS_IN_CONTAINMENT, Refusals};
+use self::refusals::{REFUSALS, REFUSALS_IN_CONTAINMENT};
 use crate::error::RateLimitScope;
 use crate::route::Route;
 
-pub use self::lines::Lane;
-pub(crate) use self::told::{Limited, Told, read_429};
+pub use self::lines::{Lane, Learned};
+pub use self::refusals::Refusals;
+pub use self::told::{Limited, Told, read_429};
 
 /// Requests that may stand in line at once, containment not counted.
 const MOST_WAITING: usize = 10_000;
@@ -37,7 +41,7 @@ const FULL_WAIT: Duration = Duration::from_secs(5);
 
 /// Limits of one bot, shared by everything that sends in its name.
 #[derive(Debug)]
-pub(crate) struct RateLimits {
+pub struct RateLimits {
     clock: SharedClock,
     tickets: AtomicU64,
     state: Mutex<State>,
@@ -46,7 +50,8 @@ pub(crate) struct RateLimits {
 #[derive(Debug, Default)]
 struct State {
     lines: Lines,
-    refusals: Refusals,
+    /// `None`: somebody else counts them, over more than one token.
+    refusals: Option<Refusals>,
 }
 
 /// How full the lines are.
@@ -62,29 +67,44 @@ pub struct Load {
 
 /// The wait would be longer than the caller is ready for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TooLong {
-    pub(crate) retry_after: Duration,
-    pub(crate) scope: RateLimitScope,
+pub struct TooLong {
+    /// How long to wait, reckoned from the place in line.
+    pub retry_after: Duration,
+    /// Which limit it is.
+    pub scope: RateLimitScope,
 }
 
 /// The standing of one call: its place in line, kept over several attempts.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Standing {
+pub struct Standing {
     ticket: Ticket,
     lane: Lane,
     give_up_at: Duration,
 }
 
 impl Standing {
+    /// When it gives up, by the limits' clock.
+    pub fn give_up_at(&self) -> Duration {
+        self.give_up_at
+    }
+
     /// Gives up at `end` if not before.
-    pub(crate) fn no_later_than(self, end: Duration) -> Self {
+    pub fn no_later_than(self, end: Duration) -> Self {
         let give_up_at = self.give_up_at.min(end);
         Self { give_up_at, ..self }
     }
 }
 
 impl RateLimits {
-    pub(crate) fn new(clock: SharedClock) -> Self {
+    /// With a guard against being refused too often, for a process of its own.
+    pub fn new(clock: SharedClock) -> Self {
+        let limits = Self::unguarded(clock);
+        limits.state().refusals = Some(Refusals::default());
+        limits
+    }
+
+    /// For whoever counts the refusals of several of them together.
+    pub fn unguarded(clock: SharedClock) -> Self {
         Self {
             clock,
             tickets: AtomicU64::new(0),
@@ -92,8 +112,18 @@ impl RateLimits {
         }
     }
 
+    /// What is known about routes, to outlive the process.
+    pub fn learned(&self) -> Vec<Learned> {
+        self.state().lines.learned()
+    }
+
+    /// What an earlier process had learned. Answers since then are not overruled.
+    pub fn remember(&self, learned: Vec<Learned>) {
+        self.state().lines.remember(learned);
+    }
+
     /// A call that is ready to stand in line for `longest_wait` in all.
-    pub(crate) fn arrive(&self, lane: Lane, longest_wait: Duration) -> Standing {
+    pub fn arrive(&self, lane: Lane, longest_wait: Duration) -> Standing {
         Standing {
             ticket: self.tickets.fetch_add(1, Ordering::Relaxed),
             lane,
@@ -106,7 +136,7 @@ impl RateLimits {
     /// # Errors
     /// At once when its turn, reckoned from its place in line, comes too late; later when the
     /// line turns out to be slower.
-    pub(crate) async fn turn<'a>(
+    pub async fn turn<'a>(
         &'a self,
         route: &Route,
         standing: Standing,
@@ -158,8 +188,17 @@ impl RateLimits {
         }
     }
 
+    /// The right to send where somebody else keeps the limits.
+    pub(crate) fn aside(&self, standing: Standing) -> Pass<'_> {
+        Pass {
+            limits: self,
+            ticket: standing.ticket,
+            sent: false,
+        }
+    }
+
     /// How full the lines are now.
-    pub(crate) fn load(&self) -> Load {
+    pub fn load(&self) -> Load {
         let state = self.state();
         Load {
             waiting: state.lines.waiting(),
@@ -179,7 +218,8 @@ impl State {
             Lane::Containment => REFUSALS_IN_CONTAINMENT,
             Lane::Interactive | Lane::Bulk => REFUSALS,
         };
-        if let Some(retry_after) = self.refusals.wait(limit, now) {
+        let refusals = self.refusals.as_mut();
+        if let Some(retry_after) = refusals.and_then(|refusals| refusals.wait(limit, now)) {
             let scope = RateLimitScope::Refusals;
             return Err(TooLong { retry_after, scope });
         }
@@ -191,10 +231,22 @@ impl State {
     }
 }
 
+/// Whether an answer counts for Discord's block of addresses (Discord docs, "Invalid Request Limit").
+/// `limited`: what it said if it was a 429.
+pub fn is_refusal(status: StatusCode, limited: Option<Limited>) -> bool {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
+        StatusCode::TOO_MANY_REQUESTS => {
+            limited.is_none_or(|limited| limited.scope != RateLimitScope::Shared)
+        }
+        _ => false,
+    }
+}
+
 /// A place in line, then the right to send one request. Dropped, it is given back: whole when
 /// nothing was sent; as a place alone when something was, because Discord may have counted it.
 #[derive(Debug)]
-pub(crate) struct Pass<'a> {
+pub struct Pass<'a> {
     limits: &'a RateLimits,
     ticket: Ticket,
     sent: bool,
@@ -202,17 +254,17 @@ pub(crate) struct Pass<'a> {
 
 impl Pass<'_> {
     /// From now on Discord may know of the request.
-    pub(crate) fn sent(&mut self) {
+    pub fn sent(&mut self) {
         self.sent = true;
     }
 
     /// The connection was never made.
-    pub(crate) fn not_sent(mut self) {
+    pub fn not_sent(mut self) {
         self.sent = false;
     }
 
     /// An answer came. `limited`: what it said if it was a 429.
-    pub(crate) fn answered(
+    pub fn answered(
         self,
         status: StatusCode,
         told: Option<&Told>,
@@ -220,15 +272,10 @@ impl Pass<'_> {
     ) {
         let now = self.limits.clock.monotonic();
         let mut state = self.limits.state();
-        let counts = match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
-            StatusCode::TOO_MANY_REQUESTS => {
-                limited.is_none_or(|limited| limited.scope != RateLimitScope::Shared)
-            }
-            _ => false,
-        };
-        if counts {
-            state.refusals.count(now);
+        if let Some(refusals) = &mut state.refusals
+            && is_refusal(status, limited)
+        {
+            refusals.count(now);
         }
         let ending = Ending::Answered {
             good: status.is_success(),

@@ -624,3 +624,31 @@ proptest! {
         prop_assert_eq!((load.waiting, load.in_flight), (0, 0));
     }
 }
+
+/// Nothing about a budget outlives the process: the first answer of each bucket tells it.
+#[tokio::test]
+async fn a_later_process_knows_the_buckets_and_no_budgets() {
+    let (_clock, limits) = setup();
+    let pass = take(&limits, &messages(1)).unwrap();
+    ok(pass, &told("h", 5, 4, 5000, 5000));
+    let learned = limits.learned();
+    assert_eq!(learned.len(), 1);
+    assert_eq!(learned[0].hash.as_deref(), Some("h"));
+    let (_clock, later) = setup();
+    later.remember(learned);
+    let first = take(&later, &messages(1)).unwrap();
+    assert!(take(&later, &messages(1)).is_none(), "one finds out");
+    let other = take(&later, &messages(2)).unwrap();
+    ok(first, &told("h", 5, 1, 5000, 5000));
+    assert!(take(&later, &messages(1)).is_some(), "one is left");
+    assert!(take(&later, &messages(1)).is_none());
+    drop(other);
+}
+
+#[test]
+fn lanes_have_names() {
+    for lane in [Lane::Containment, Lane::Interactive, Lane::Bulk] {
+        assert_eq!(Lane::of_name(lane.name()), Some(lane));
+    }
+    assert_eq!(Lane::of_name("urgent"), None);
+}

@@ -8,7 +8,7 @@ use crate::error::RateLimitScope;
 
 /// The rate limit headers of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Told {
+pub struct Told {
     /// Opaque name of the bucket, without its major id.
     pub(super) hash: String,
     pub(super) limit: u64,
@@ -21,13 +21,16 @@ pub(crate) struct Told {
 
 /// A 429 in full.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Limited {
-    pub(crate) retry_after: Duration,
-    pub(crate) scope: RateLimitScope,
+pub struct Limited {
+    /// Nothing is to be sent for so long, …
+    pub retry_after: Duration,
+    /// … of what this names.
+    pub scope: RateLimitScope,
 }
 
 impl Told {
-    pub(crate) fn read(headers: &HeaderMap) -> Option<Self> {
+    /// `None`: they are not there, or not all of them, or no numbers.
+    pub fn read(headers: &HeaderMap) -> Option<Self> {
         let number = |name: &str| text(headers, name)?.parse::<u64>().ok();
         Some(Self {
             hash: text(headers, "x-ratelimit-bucket")?.to_owned(),
@@ -42,7 +45,7 @@ impl Told {
 /// What a 429 says. The body is the authority; the header rounds up to whole seconds. An answer
 /// that is not Discord's JSON is the edge's: it blocks the address, so everything. Without any
 /// time, `None`.
-pub(crate) fn read_429(headers: &HeaderMap, body: &[u8]) -> Option<Limited> {
+pub fn read_429(headers: &HeaderMap, body: &[u8]) -> Option<Limited> {
     let body: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let from_body = body.as_ref().and_then(|body| body["retry_after"].as_f64());
     let retry_after = from_body
