@@ -99,7 +99,8 @@ pub async fn serve_on(
         token,
         clock.clone(),
     )
-    .context("discord_auth.token cannot be used")?;
+    .context("discord_auth.token cannot be used")?
+    .behind(config.meta.proxy.as_ref(), "jobserver");
     let data_key = data_key(config.meta.data_key.as_ref())?;
     let objects = Objects::open(&config.object_storage)?;
     // Files in here have no name; what a killed process leaves is gone with it.

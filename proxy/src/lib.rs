@@ -1,10 +1,13 @@
 //! The proxy between the platform and Discord. It holds the bot's gateway sessions, so that the bot
-//! restarts without Discord noticing and several programs share one session.
+//! restarts without Discord noticing and several programs share one session; and calls to Discord's
+//! REST API stand in line here, so that all programs together keep its limits.
 //!
 //! It understands no more of an event than routing, caching and replay need, and passes on what it
 //! does not understand as it came. It needs no database and no bus.
 
+mod descriptors;
 pub mod gateway;
+pub mod rest;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -18,11 +21,12 @@ use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::telemetry::Chain;
 use splashtail_core::{listen, meters};
 use splashtail_discord::Discord;
-use splashtail_ipc::http::serve;
+use splashtail_ipc::http::{Capacity, ServeOptions, serve, serve_with};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use gateway::{Gateway, Settings};
+use rest::Rest;
 
 /// Between two snapshots of the sessions.
 const SAVE_EVERY: Duration = Duration::from_secs(30);
@@ -40,47 +44,73 @@ const DRAIN: Duration = Duration::from_secs(3);
 /// A busy port, or a token that Discord refuses.
 pub async fn run(config: Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     let address = config.gateway_proxy_address();
-    let listener = listen::listener(0, address, "simple_gateway_proxy.port")?;
-    serve_on(listener, &config, lifecycle, SystemClock::shared()).await
+    let listeners = Listeners {
+        gateway: listen::listener(0, address, "simple_gateway_proxy.port")?,
+        rest: listen::listener(1, config.rest_proxy_address(), "proxy.rest_port")?,
+    };
+    serve_on(listeners, &config, lifecycle, SystemClock::shared()).await
 }
 
-/// [`run`] on a given listener and clock.
+/// Where programs come to, in the order in which they are handed over.
+#[derive(Debug)]
+pub struct Listeners {
+    pub gateway: TcpListener,
+    pub rest: TcpListener,
+}
+
+/// [`run`] on given listeners and clock.
 ///
 /// # Errors
 /// A token that Discord refuses.
 pub async fn serve_on(
-    listener: TcpListener,
+    listeners: Listeners,
     config: &Config,
     lifecycle: &Lifecycle,
     clock: SharedClock,
 ) -> anyhow::Result<()> {
     meters::install();
     let settings = settings(config)?;
+    // Not by way of ourselves.
     let discord = Discord::new(
-        config.discord_api(),
+        &config.discord.api_base,
         &config.discord.cdn_base,
         &settings.token,
         Arc::clone(&clock),
     )
     .context("discord_auth.token cannot be used")?;
+    let tasks = lifecycle.tasks();
+    let rest = Rest::new(rest_settings(config)?, Arc::clone(&clock), tasks.clone())?;
     let gateway = Gateway::new(settings, Arc::clone(&clock));
+    // Nobody has set it before.
+    let _ = gateway.rest.set(Arc::clone(&rest));
     let readiness = gateway::http::readiness(&gateway);
     let shutdown = lifecycle.shutdown();
-    let tasks = lifecycle.tasks();
     tasks.spawn(readiness.clone().watch(shutdown.clone()));
     let router = gateway::http::router(&gateway, readiness);
-    let server = tasks.spawn(serve(listener, router, shutdown.clone()));
+    let server = tasks.spawn(serve(listeners.gateway, router, shutdown.clone()));
+    let calls = tasks.spawn(serve_with(
+        listeners.rest,
+        rest.router(&gateway),
+        shutdown.clone(),
+        crowded(descriptors::raise()),
+    ));
+    let (stopping, stopped) = (rest.stopping.clone(), shutdown.clone());
+    tasks.spawn(async move {
+        stopped.cancelled().await;
+        stopping.cancel();
+    });
 
     let bot = gateway_bot(&discord, &clock);
     let Some(bot) = shutdown.run_until_cancelled(bot).await.transpose()? else {
         server.await.context("the HTTP server panicked")??;
+        calls.await.context("the REST proxy panicked")??;
         return Ok(());
     };
     gateway.set_up(&bot)?;
     let upstream = CancellationToken::new();
     let running = tokio::spawn(Arc::clone(&gateway).run(upstream.clone()));
     lifecycle.notify_ready();
-    info!(shards = gateway.shards().len(), "the gateway proxy serves");
+    info!(shards = gateway.shards().len(), "the proxy serves");
     let saving = async {
         let (mut kept, mut at) = (gateway.epochs(), clock.monotonic());
         loop {
@@ -107,8 +137,36 @@ pub async fn serve_on(
     running.await.context("the shards panicked")?;
     save(&gateway, true).await;
     server.await.context("the HTTP server panicked")??;
+    calls.await.context("the REST proxy panicked")??;
     lifecycle.drain(DRAIN).await;
     Ok(())
+}
+
+/// Calls that wait have a connection each, and one more to Discord when their turn comes.
+fn crowded(descriptors: u64) -> ServeOptions {
+    let total = usize::try_from(descriptors / 3).unwrap_or(usize::MAX);
+    ServeOptions {
+        capacity: Capacity {
+            total: total.clamp(256, 16_384),
+            ..Capacity::default()
+        },
+        ..ServeOptions::default()
+    }
+}
+
+fn rest_settings(config: &Config) -> anyhow::Result<rest::Settings> {
+    let token = config.discord_auth.token.clone();
+    let per_second = match config.proxy.global_limit {
+        0 => rest::USUAL_LIMIT,
+        limit => usize::try_from(limit).unwrap_or(usize::MAX),
+    };
+    Ok(rest::Settings {
+        api: config.discord.api_base.clone(),
+        token: token.context("discord_auth.token is missing")?,
+        per_second,
+        secret: config.proxy.admin_secret.clone(),
+        state_dir: Some(config.data_dir.join("proxy")),
+    })
 }
 
 fn settings(config: &Config) -> anyhow::Result<Settings> {
@@ -155,8 +213,13 @@ async fn gateway_bot(discord: &Discord, clock: &SharedClock) -> anyhow::Result<G
 
 async fn save(gateway: &Arc<Gateway>, last: bool) {
     let gateway = Arc::clone(gateway);
-    let saving = tokio::task::spawn_blocking(move || gateway.save(last));
+    let saving = tokio::task::spawn_blocking(move || {
+        gateway.save(last);
+        if let Some(rest) = gateway.rest.get() {
+            rest.save();
+        }
+    });
     if let Err(error) = saving.await {
-        warn!(%error, "the gateway sessions cannot be kept on disk");
+        warn!(%error, "the proxy's state cannot be kept on disk");
     }
 }

@@ -1,4 +1,4 @@
-//! `splashtail-proxy`: holds the bot's gateway sessions.
+//! `splashtail-proxy`: holds the bot's gateway sessions, and the limits of Discord's REST API.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -66,6 +66,7 @@ impl People {
         Ok(Self {
             discord: discord
                 .transpose()?
+                .map(|discord| discord.behind(config.meta.proxy.as_ref(), "webserver"))
                 .map(|discord| discord.in_lane(Lane::Bulk)),
             cdn: without_slash(cdn).to_owned(),
         })

@@ -125,7 +125,8 @@ async fn operate(
     let http = discord_http::http(&api, &token);
     let gateway_http = discord_http::http(config.gateway_api(), &token);
     let discord = Discord::new(&api, &config.discord.cdn_base, &token, Arc::clone(&clock))
-        .context("the client for Discord cannot be made")?;
+        .context("the client for Discord cannot be made")?
+        .behind(config.meta.proxy.as_ref(), "bot");
     if discord_http::is_direct(&api) {
         info!("talking to Discord directly, without a proxy: meant for small installations");
     }

@@ -176,7 +176,7 @@ async fn shard_count(State(gateway): State<Arc<Gateway>>) -> Response {
 }
 
 /// As Discord's; identifying here costs nothing.
-async fn gateway_bot(State(gateway): State<Arc<Gateway>>) -> Response {
+pub(crate) async fn gateway_bot(State(gateway): State<Arc<Gateway>>) -> Response {
     match gateway.client_shards() {
         Some(shards) => Json(json!({
             "url": gateway.settings.address,
@@ -229,6 +229,7 @@ async fn status(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
         "clients": gateway.list().len(),
         "backlog_bytes": gateway.list().iter().map(|session| session.behind()).sum::<u64>(),
         "session_starts_remaining": gateway.fleet().map(|fleet| fleet.upstream.budget.remaining()),
+        "rest": gateway.rest.get().map(|rest| rest.report()),
     }}))
 }
 
@@ -376,7 +377,7 @@ async fn kick(
 }
 
 /// Takes upgrades at any path.
-async fn websocket(
+pub(crate) async fn websocket(
     State(gateway): State<Arc<Gateway>>,
     mut request: Request,
     next: Next,

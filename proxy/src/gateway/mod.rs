@@ -10,7 +10,7 @@ mod intents;
 mod log;
 pub mod shard;
 mod state;
-mod visitors;
+pub(crate) mod visitors;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -30,6 +30,8 @@ use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
+
+use crate::rest::Rest;
 
 use client::frames::{Close, Command, Identify, RESUMED_BODY};
 use client::session::{ResumeError, Session, Sources};
@@ -72,6 +74,8 @@ pub struct Gateway {
     pub drain: CancellationToken,
     /// Of clients.
     pub tasks: TaskTracker,
+    /// The other half, whose figures are shown with ours.
+    pub rest: OnceLock<Arc<Rest>>,
     fleet: OnceLock<Fleet>,
     sessions: Mutex<Sessions>,
     connections: AtomicU64,
@@ -96,6 +100,7 @@ impl Gateway {
             clock,
             drain: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            rest: OnceLock::new(),
             fleet: OnceLock::new(),
             sessions: Mutex::default(),
             connections: AtomicU64::new(0),
@@ -211,6 +216,9 @@ impl Gateway {
         }
         let behind: u64 = self.list().iter().map(|session| session.behind()).sum();
         gauge!("splashtail_proxy_client_backlog_bytes").set(behind as f64);
+        if let Some(rest) = self.rest.get() {
+            rest.keep_up();
+        }
     }
 
     /// Sessions that nobody came back to in time.

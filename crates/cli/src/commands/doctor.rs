@@ -285,6 +285,7 @@ mod tests {
             &mut config.meta.jobserver_port,
             &mut config.meta.clusterer_port,
             &mut config.simple_gateway_proxy.port,
+            &mut config.proxy.rest_port,
             &mut config.meta.bot_iserver_base_port,
         ];
         for (port, free) in ports.into_iter().zip(block.base()..) {

@@ -13,6 +13,8 @@ pub const SANDBOX: &str = "sandbox";
 pub const JOBSERVER: &str = "jobserver";
 pub const CLUSTERER: &str = "clusterer";
 pub const PROXY: &str = "proxy";
+/// The place among its sockets of the one for calls to Discord.
+pub const REST_PROXY: usize = 1;
 pub const WEBSERVER: &str = "webserver";
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -52,7 +54,7 @@ pub struct Wish<'a> {
     pub role: Role,
     /// The simulated Discord is part of the platform.
     pub sandbox: bool,
-    /// The bot's sessions at Discord are the gateway proxy's.
+    /// Whether the bot's sessions at Discord and its limits are the proxy's.
     pub proxy: bool,
     pub environment: Environment,
     pub options: &'a PlanOptions,
@@ -214,6 +216,12 @@ pub static DAEMONS: &[Daemon] = &[
                 (LOOPBACK, &mut proxy.port)
             }),
             announce: |config, url| config.simple_gateway_proxy.url = url.clone(),
+        }, Socket {
+            what: "REST proxy",
+            key: "proxy.rest_port",
+            port: PortOf::Config(|config| (LOOPBACK, &mut config.proxy.rest_port)),
+            // Whoever names another proxy keeps it, so the plan tells of this one itself.
+            announce: nobody,
         }],
         health: 0,
         arguments: environment_argument,

@@ -19,7 +19,8 @@ use url::Url;
 
 use super::cluster_copy;
 use super::daemons::{
-    CLUSTERER, DAEMONS, Daemon, JOBSERVER, PROXY, PlanOptions, PortOf, Role, SANDBOX, WEBSERVER,
+    CLUSTERER, DAEMONS, Daemon, JOBSERVER, PROXY, PlanOptions, PortOf, REST_PROXY, Role, SANDBOX,
+    WEBSERVER,
     Wish, stages,
 };
 use super::ports::Ports;
@@ -138,6 +139,10 @@ impl Plan {
         }
         if self.has_sandbox() {
             simulated_account(&mut config)?;
+        }
+        // Who wrote down another one wants that one.
+        if config.meta.proxy.is_none() {
+            config.meta.proxy = self.address(PROXY, REST_PROXY);
         }
         if self.has_sandbox() || self.options.free_ports {
             for bound in &self.bound {

@@ -102,6 +102,7 @@ fn proxy(proxy: &Proxy, to: &mut Reading<'_>) {
             proxy.client_shards,
             u64::from(u16::MAX),
         ),
+        ("proxy.global_limit", proxy.global_limit, 100_000),
         ("proxy.resume_window", proxy.resume_window, 86_400),
         ("proxy.replay_mb", proxy.replay_mb, 1 << 20),
         ("proxy.client_queue_mb", proxy.client_queue_mb, 1 << 20),

@@ -457,7 +457,8 @@ fn meta_listeners() -> Vec<Key> {
         Key::new(
             "proxy",
             OptionalUrl(|draft| &mut draft.config.meta.proxy, UrlForm::Origin),
-            "Discord REST proxy. Empty: `discord.api_base` is called directly.",
+            "Discord REST proxy. Empty: the proxy of this installation where `splashtail` starts it\n\
+             (proxy.enabled), else `discord.api_base` is called directly.",
         )
         .example("http://127.0.0.1:3219"),
     ]
@@ -564,15 +565,31 @@ fn simple_gateway_proxy() -> Group {
 fn proxy() -> Group {
     Group {
         path: "proxy",
-        comment: "The gateway proxy keeps the bot's sessions at Discord while the bot restarts.",
+        comment: "The proxy keeps the bot's sessions at Discord while the bot restarts, and Discord's limits\n\
+                  for all daemons together.",
         keys: vec![
             Key::new(
                 "enabled",
                 Flag(|draft| &mut draft.config.proxy.enabled),
-                "Start the gateway proxy, and let the bot's clusters connect to it.",
+                "Start the proxy: the bot's clusters connect to it, and every daemon calls Discord through\n\
+                 it unless meta.proxy names another.",
             )
             .fixed()
             .readers(PROXY | CLUSTERER | BOT),
+            Key::new(
+                "rest_port",
+                Port(|draft| &mut draft.config.proxy.rest_port),
+                "Discord's REST API for the other daemons and other programs, on the loopback.",
+            )
+            .fixed()
+            .readers(PROXY),
+            Key::new(
+                "global_limit",
+                Count(|draft| &mut draft.config.proxy.global_limit),
+                "Requests that one bot may send in a second. 0: 50, as every bot may. Discord agrees on\n\
+                 more with the owners of large bots.",
+            )
+            .readers(PROXY),
             Key::new(
                 "intents",
                 Count(|draft| &mut draft.config.proxy.intents),
@@ -615,7 +632,8 @@ fn proxy() -> Group {
                     |draft| &mut draft.config.proxy.admin_secret,
                     SecretForm::Opaque,
                 ),
-                "Header X-Proxy-Secret of /admin. Empty: those routes are closed.",
+                "Header X-Proxy-Secret: opens /admin, and calls to Discord that bring no token get the\n\
+                 bot's. Empty: neither.",
             )
             .readers(PROXY),
         ],

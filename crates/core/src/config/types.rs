@@ -109,10 +109,14 @@ pub struct SimpleGatewayProxy {
     pub url: Url,
 }
 
-/// How the gateway proxy works.
+/// How the proxy works.
 #[derive(Debug, Clone)]
 pub struct Proxy {
     pub enabled: bool,
+    /// On the loopback: calls to Discord's REST API.
+    pub rest_port: u16,
+    /// Requests of one bot in a second, 0: what Discord gives every bot.
+    pub global_limit: u64,
     /// What the proxy identifies with (gateway documentation, "Gateway Intents").
     pub intents: u64,
     /// 0: as many as Discord recommends.
@@ -140,6 +144,8 @@ impl Default for Proxy {
     fn default() -> Self {
         Self {
             enabled: false,
+            rest_port: 3219,
+            global_limit: 0,
             intents: Self::INTENTS,
             shards: 0,
             client_shards: 0,
@@ -288,6 +294,10 @@ impl Config {
 
     pub fn gateway_proxy_address(&self) -> SocketAddr {
         SocketAddr::new(LOOPBACK, self.simple_gateway_proxy.port)
+    }
+
+    pub fn rest_proxy_address(&self) -> SocketAddr {
+        SocketAddr::new(LOOPBACK, self.proxy.rest_port)
     }
 
     pub fn database(&self) -> DatabaseTarget {
