@@ -6,6 +6,7 @@ use http::{HeaderValue, Method};
 use secrecy::{ExposeSecret as _, SecretString};
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::is_local;
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::cdn::Downloader;
@@ -15,6 +16,9 @@ use crate::request::Request;
 use crate::skew::Skew;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Calls of a lane that stand in line at a REST proxy at a time: each holds a connection. What stops an
+/// attack has no such bound.
+const MOST_THERE: usize = 256;
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// `DiscordBot (<url>, <version>)`, the form that Discord demands.
@@ -55,6 +59,8 @@ pub(crate) struct Inner {
     pub(crate) clock: SharedClock,
     pub(crate) skew: Skew,
     pub(crate) witness: OnceLock<Arc<dyn Witness>>,
+    /// Behind a REST proxy: places there for what is interactive and for jobs.
+    pub(crate) there: [Semaphore; 2],
     downloader: Downloader,
 }
 
@@ -109,6 +115,7 @@ impl Discord {
             clock,
             skew: Skew::default(),
             witness: OnceLock::new(),
+            there: std::array::from_fn(|_| Semaphore::new(MOST_THERE)),
         };
         Ok(Self {
             inner: Arc::new(inner),

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use url::Url;
@@ -249,6 +250,7 @@ impl Request {
         let url = self.url()?;
         let inner = &self.discord.inner;
         let mut standing = inner.limits.arrive(self.lane, self.longest_wait);
+        let _place = self.place(standing).await?;
         let mut attempts = 0;
         let mut limited = 0;
         // An earlier attempt may have taken effect.
@@ -322,6 +324,34 @@ impl Request {
             }
             repeated = true;
             self.pause(attempts, &why).await?;
+        }
+    }
+
+    /// Behind a REST proxy, which keeps the order of those who are there.
+    async fn place(
+        &self,
+        standing: Standing,
+    ) -> Result<Option<SemaphorePermit<'_>>, DiscordError> {
+        let inner = &self.discord.inner;
+        let lane = match self.lane {
+            Lane::Interactive => 0,
+            Lane::Bulk => 1,
+            Lane::Containment => return Ok(None),
+        };
+        if self.discord.caller.is_none() {
+            return Ok(None);
+        }
+        let until = standing.give_up_at();
+        let waiting = async {
+            tokio::select! {
+                biased;
+                place = inner.there[lane].acquire() => place.ok(),
+                () = inner.clock.sleep(until.saturating_sub(inner.clock.monotonic())) => None,
+            }
+        };
+        match self.unless_cancelled(waiting).await? {
+            Some(place) => Ok(Some(place)),
+            None => Err(self.rate_limited(Duration::from_secs(1), RateLimitScope::Line)),
         }
     }
 

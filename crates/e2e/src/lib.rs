@@ -11,6 +11,7 @@ pub mod original;
 pub mod outage;
 pub mod platform;
 pub mod portrait;
+pub mod proxied;
 pub mod strangers;
 pub mod tapped;
 pub mod transcript;

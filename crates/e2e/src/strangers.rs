@@ -27,7 +27,9 @@ use splashtail_sandbox_world::seed::small;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, timeout_at};
+use url::Url;
 
+use crate::proxied::Proxied;
 use crate::tapped::{self, Tapped};
 use crate::transcript::Witness;
 
@@ -98,10 +100,10 @@ type Lines = tokio::io::Lines<BufReader<ChildStdout>>;
 type Tail = Arc<Mutex<VecDeque<String>>>;
 
 /// Starts the program of a library, and keeps the end of its log.
-fn launch(library: Library, sandbox: &Running) -> Result<(Child, ChildStdin, Lines, Tail)> {
+fn launch(library: Library, rest: &Url) -> Result<(Child, ChildStdin, Lines, Tail)> {
     let mut child = library
         .command()?
-        .env("SANDBOX_REST", sandbox.rest.as_str().trim_end_matches('/'))
+        .env("SANDBOX_REST", rest.as_str().trim_end_matches('/'))
         .env("SANDBOX_TOKEN", small::bot_token())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -127,6 +129,14 @@ fn launch(library: Library, sandbox: &Running) -> Result<(Child, ChildStdin, Lin
     Ok((child, stdin, BufReader::new(stdout).lines(), stderr))
 }
 
+/// What stands between a program and the sandbox, for as long as it does.
+#[allow(dead_code, reason = "it is held and never looked at")]
+enum Between {
+    Nothing,
+    Tap(Tapped),
+    Proxy(Proxied),
+}
+
 /// A library at work on a sandbox of its own.
 pub struct Stranger {
     _witness: Witness,
@@ -137,7 +147,9 @@ pub struct Stranger {
     seen: Vec<Value>,
     asked: u64,
     sandbox: Running,
-    _tap: Option<Tapped>,
+    /// Where the program finds Discord.
+    rest: Url,
+    _between: Between,
     pub control: ControlClient,
 }
 
@@ -149,7 +161,8 @@ impl Stranger {
     pub async fn start(library: Library) -> Result<Self> {
         let clock = Arc::new(SandboxClock::new(SystemClock.now()));
         let sandbox = server::start("small", 1, clock, settings(), true).await?;
-        Self::on(library, sandbox, None)
+        let rest = sandbox.rest.clone();
+        Self::on(library, sandbox, rest, Between::Nothing)
     }
 
     /// The same with the bot's tap between the program and the gateway.
@@ -158,11 +171,24 @@ impl Stranger {
     /// The program is not installed, or the tap does not start.
     pub async fn behind_the_tap(library: Library) -> Result<Self> {
         let (sandbox, tap) = tapped::start(settings()).await?;
-        Self::on(library, sandbox, Some(tap))
+        let rest = sandbox.rest.clone();
+        Self::on(library, sandbox, rest, Between::Tap(tap))
     }
 
-    fn on(library: Library, sandbox: Running, tap: Option<Tapped>) -> Result<Self> {
-        let (child, stdin, stdout, stderr) = launch(library, &sandbox)?;
+    /// The same with the proxy between the program and all of Discord.
+    ///
+    /// # Errors
+    /// The program is not installed, or the proxy does not start.
+    pub async fn behind_the_proxy(library: Library) -> Result<Self> {
+        let clock = Arc::new(SandboxClock::new(SystemClock.now()));
+        let sandbox = server::start("small", 1, clock, settings(), true).await?;
+        let proxy = Proxied::start(&sandbox).await?;
+        let rest = proxy.rest.clone();
+        Self::on(library, sandbox, rest, Between::Proxy(proxy))
+    }
+
+    fn on(library: Library, sandbox: Running, rest: Url, between: Between) -> Result<Self> {
+        let (child, stdin, stdout, stderr) = launch(library, &rest)?;
         let control = sandbox.client()?;
         Ok(Self {
             _witness: Witness::near(&sandbox.edge),
@@ -173,7 +199,8 @@ impl Stranger {
             seen: Vec::new(),
             asked: 0,
             sandbox,
-            _tap: tap,
+            rest,
+            _between: between,
             control,
         })
     }
@@ -184,7 +211,7 @@ impl Stranger {
     /// It does not end in order.
     pub async fn restart(&mut self, library: Library) -> Result<()> {
         self.end().await?;
-        (self.child, self.stdin, self.stdout, self.stderr) = launch(library, &self.sandbox)?;
+        (self.child, self.stdin, self.stdout, self.stderr) = launch(library, &self.rest)?;
         self.seen.clear();
         Ok(())
     }

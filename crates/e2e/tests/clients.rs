@@ -67,6 +67,59 @@ async fn serenity_behind_the_tap() {
     story_behind_the_tap(Library::Serenity, 1, 1).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the installed client; `make test` provides it"]
+async fn discord_py_behind_the_proxy() {
+    story_behind_the_proxy(Library::DiscordPy).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the installed client; `make test` provides it"]
+async fn discord_js_behind_the_proxy() {
+    story_behind_the_proxy(Library::DiscordJs).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the built examples; `make test` provides them"]
+async fn twilight_behind_the_proxy() {
+    story_behind_the_proxy(Library::Twilight).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the built examples; `make test` provides them"]
+async fn serenity_behind_the_proxy() {
+    story_behind_the_proxy(Library::Serenity).await;
+}
+
+/// Behind the proxy a library sees what it sees on the sandbox, however many shards it has itself,
+/// and a new program costs Discord no session.
+async fn story_behind_the_proxy(library: Library) {
+    // The proxy's own, whatever the library asks for.
+    let (shards, compression) = (4, "zstd-stream");
+    let mut client = Stranger::behind_the_proxy(library).await.unwrap();
+    talk_freely(&client).await;
+    logs_in(&mut client, shards, compression).await;
+    reads_messages(&mut client).await;
+    knows_members(&mut client).await;
+    moderates(&mut client).await;
+    tidies_messages(&mut client).await;
+    changes_channels_and_roles(&mut client).await;
+    reads_the_audit_log(&mut client).await;
+    answers_interactions(&mut client).await;
+
+    let before = session_ids(&client).await;
+    client.restart(library).await.unwrap();
+    let general = channel(&client, GUILD, "general").await;
+    client.event("ready", |_| true).await.unwrap();
+    client.event("guild", |e| e["guild"] == GUILD).await.unwrap();
+    let id = say(&client, &general, "still there").await;
+    let heard = client.event("message", |e| e["message"] == id);
+    heard.await.unwrap();
+    assert_eq!(session_ids(&client).await, before);
+
+    ends_clean(client).await;
+}
+
 /// What passes the bot's relay is what the library would see without it. `fewer` is how many shards
 /// it has once Discord recommends two.
 async fn story_behind_the_tap(library: Library, shards: usize, fewer: usize) {

@@ -104,6 +104,13 @@ async fn discord_sees_neither_the_bot_nor_the_proxy_restart() {
     let shown = splashtail(&platform, &["proxy", "status"]).await;
     assert_eq!(shown.matches("connected").count(), 4, "{shown}");
 
+    // Answers went the same way, and so did what the bot asked of Discord before.
+    let status = splashtail(&platform, &["proxy", "status", "--json"]).await;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let rest = &status["data"]["rest"];
+    assert!(rest["buckets"].as_u64() > Some(0), "{rest}");
+    assert_eq!(rest["refused_in_ten_minutes"], 0, "{rest}");
+
     splashtail(&platform, &["clusters", "restart", "all"]).await;
     answers(&platform).await;
     assert_eq!(sessions(&platform).await, before, "the bot restarted alone");

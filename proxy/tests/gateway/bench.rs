@@ -9,7 +9,7 @@ use splashtail_core::clock::SystemClock;
 use splashtail_core::config::Config;
 use splashtail_core::environment::Environment;
 use splashtail_core::lifecycle::Lifecycle;
-use splashtail_proxy::serve_on;
+use splashtail_proxy::{Listeners, serve_on};
 use splashtail_sandbox::gateway::Settings;
 use splashtail_sandbox::server::{Running, start};
 use splashtail_sandbox_world::clock::SandboxClock;
@@ -30,6 +30,8 @@ pub struct Bench {
     pub clock: Arc<SandboxClock>,
     pub config: Config,
     address: SocketAddr,
+    /// Of the REST proxy.
+    pub rest: SocketAddr,
     proxy: Option<Proxy>,
     _directory: tempfile::TempDir,
     http: reqwest::Client,
@@ -64,29 +66,34 @@ pub async fn bench_with(change: impl FnOnce(&mut Config)) -> Bench {
     change(&mut config);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
+    let calls = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let rest = calls.local_addr().unwrap();
     config.simple_gateway_proxy.url = format!("http://{address}").parse().unwrap();
     let mut bench = Bench {
         sandbox,
         clock,
         config,
         address,
+        rest,
         proxy: None,
         _directory: directory,
         http: reqwest::Client::new(),
     };
-    bench.start_on(listener);
+    bench.start_on(listener, calls);
     bench.ready().await;
     bench
 }
 
 impl Bench {
-    fn start_on(&mut self, listener: TcpListener) {
-        listener.set_nonblocking(true).unwrap();
+    fn start_on(&mut self, gateway: TcpListener, rest: TcpListener) {
+        gateway.set_nonblocking(true).unwrap();
+        rest.set_nonblocking(true).unwrap();
+        let listeners = Listeners { gateway, rest };
         let shutdown = CancellationToken::new();
         let lifecycle = Lifecycle::manual(shutdown.clone());
         let config = self.config.clone();
         let task = tokio::spawn(async move {
-            serve_on(listener, &config, &lifecycle, SystemClock::shared()).await
+            serve_on(listeners, &config, &lifecycle, SystemClock::shared()).await
         });
         self.proxy = Some(Proxy { shutdown, task });
     }
@@ -113,7 +120,8 @@ impl Bench {
 
     /// Without waiting until it is ready.
     pub fn begin(&mut self) {
-        self.start_on(TcpListener::bind(self.address).unwrap());
+        let bind = |address| TcpListener::bind(address).unwrap();
+        self.start_on(bind(self.address), bind(self.rest));
     }
 
     pub async fn ready(&self) {

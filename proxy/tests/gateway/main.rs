@@ -6,6 +6,7 @@ mod bench;
 mod client;
 mod login;
 mod manners;
+mod rest;
 mod restarts;
 mod storm;
 mod upstream;

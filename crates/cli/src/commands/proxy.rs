@@ -1,4 +1,4 @@
-//! `proxy`: how the gateway proxy does, over its own port.
+//! `proxy`: how the proxy does, over its own port.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -21,7 +21,7 @@ pub struct ProxyArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum ProxyCommand {
-    /// Show the shards at Discord, the clients and how far they are behind
+    /// Show the shards at Discord, the clients and how far they are behind, and the calls that wait
     Status(StatusArgs),
 }
 
@@ -76,6 +76,19 @@ struct Data {
     clients: u64,
     backlog_bytes: u64,
     session_starts_remaining: Option<u64>,
+    rest: Option<Rest>,
+}
+
+/// Calls to Discord.
+#[derive(Debug, Deserialize)]
+struct Rest {
+    tokens: u64,
+    waiting: u64,
+    in_flight: u64,
+    buckets: u64,
+    left_in_second: u64,
+    per_second: u64,
+    refused_in_ten_minutes: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -107,6 +120,19 @@ fn table(answer: &Answer) -> String {
         data.clients,
         data.backlog_bytes >> 10
     ));
+    if let Some(rest) = &data.rest {
+        text.push_str(&format!(
+            "{} calls wait, {} under way, {} tokens with {} buckets; {} of {} left in this second; \
+             {} of 10000 refused in ten minutes\n",
+            rest.waiting,
+            rest.in_flight,
+            rest.tokens,
+            rest.buckets,
+            rest.left_in_second,
+            rest.per_second,
+            rest.refused_in_ten_minutes
+        ));
+    }
     text
 }
 
@@ -132,6 +158,8 @@ mod tests {
     fn the_table_names_every_shard() {
         let answer = json!({"ok": true, "data": {
             "uptime": 7, "clients": 3, "backlog_bytes": 4096, "session_starts_remaining": 990,
+            "rest": {"tokens": 2, "waiting": 5, "in_flight": 1, "buckets": 40, "left_in_second": 49,
+                "per_second": 50, "refused_in_ten_minutes": 3},
             "managers": [{"display_name": "x", "shard_groups": [{"id": 0, "status": 2, "uptime": 7,
                 "shards": [[0, 2, 0, 12, 7, 7], [1, 6, 0, 0, 0, 0]]}]}],
         }});
@@ -141,7 +169,9 @@ mod tests {
             "SHARD  STATE       SERVERS\n\
              0      connected   12\n\
              1      refused     0\n\
-             \n3 clients, 4 KiB behind; 990 session starts left today\n"
+             \n3 clients, 4 KiB behind; 990 session starts left today\n\
+             5 calls wait, 1 under way, 2 tokens with 40 buckets; 49 of 50 left in this second; \
+             3 of 10000 refused in ten minutes\n"
         );
     }
 }
