@@ -87,7 +87,13 @@ fn main() -> Result<ExitCode> {
 }
 
 async fn drills() -> Result<ExitCode> {
-    let platform = Platform::start(tempfile::tempdir()?, Engines::Embedded, &[]).await?;
+    // Once with everything through the proxy, once without: the times are to be the same.
+    let more = match std::env::var_os("DRILLS_PROXY") {
+        Some(_) => "proxy: {enabled: true}\n",
+        None => "",
+    };
+    let directory = tempfile::tempdir()?;
+    let platform = Platform::start_with(directory, Engines::Embedded, more).await?;
     let ground = Ground::level(&platform).await?;
     let mixed = by_everything(&platform, &ground).await?;
     let alone = one_by_one(&platform, &ground).await?;

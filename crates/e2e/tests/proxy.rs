@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use splashtail_e2e::attack::Ground;
+use splashtail_e2e::drills::{Attack, Who, run_beside};
 use splashtail_e2e::platform::{Engines, Platform, binary, signal};
+use splashtail_sandbox::control::types::ActKind;
 use splashtail_sandbox_world::seed::small;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -142,4 +145,38 @@ async fn discord_sees_neither_the_bot_nor_the_proxy_restart() {
         platform.logs()
     );
     assert_eq!(platform.stop().await.unwrap(), Vec::<u32>::new());
+}
+
+/// Whoever attacks is stopped all the same with the proxy in between, and what stops them goes
+/// through it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attacks_are_stopped_through_the_proxy() {
+    let enabled = "proxy:\n  enabled: true\n";
+    let directory = TempDir::new().unwrap();
+    let platform = Platform::start_with(directory, Engines::Embedded, enabled)
+        .await
+        .unwrap();
+    let ground = Ground::level(&platform).await.unwrap();
+    let attack = |acts: &[ActKind]| Attack {
+        who: Who::One,
+        acts: acts.to_vec(),
+        rate: 10.0,
+        size: 40,
+        protected: true,
+        judged: true,
+    };
+    let attacks = vec![
+        attack(&[ActKind::DeleteChannel]),
+        attack(&[ActKind::Ban]),
+    ];
+    for outcome in run_beside(&platform, &ground, attacks).await.unwrap() {
+        let verdict = outcome.verdict.as_ref().unwrap();
+        let logs = || platform.logs();
+        assert!(verdict.holds(), "{verdict}\n{:?}\n{}", outcome.report, logs());
+    }
+    let status = splashtail(&platform, &["proxy", "status", "--json"]).await;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let rest = &status["data"]["rest"];
+    assert_eq!(rest["refused_in_ten_minutes"], 0, "{rest}");
+    assert!(platform.stop().await.unwrap().is_empty());
 }

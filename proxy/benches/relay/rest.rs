@@ -16,6 +16,7 @@ const CALLERS: usize = 32;
 const LOAD: Duration = Duration::from_secs(5);
 const BANS: usize = 200;
 const READS: usize = 500;
+/// As many as there can be connections for, of both sides.
 const JOBS: usize = 10_000;
 
 fn client() -> Result<reqwest::Client> {
@@ -122,7 +123,10 @@ async fn paced(discord: &Discord) -> Result<()> {
 
     discord.answers_after(Duration::ZERO);
     let http = client()?;
-    let jobs: Vec<_> = (0..JOBS)
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let most = descriptors.map_or(usize::MAX, |most| usize::try_from(most / 4).unwrap_or(usize::MAX));
+    let waiting = JOBS.min(most);
+    let jobs: Vec<_> = (0..waiting)
         .map(|id| {
             let call = http.get(format!("http://{}/api/v10/channels/{}", proxy.rest, id + 1));
             let call = call.header("authorization", format!("Bot {TOKEN}"));
@@ -130,14 +134,14 @@ async fn paced(discord: &Discord) -> Result<()> {
             tokio::spawn(call.header(proxied::PATIENCE, "600000").send())
         })
         .collect();
-    until_waiting(&http, &proxy, JOBS * 8 / 10).await?;
+    until_waiting(&http, &proxy, waiting * 8 / 10).await?;
     let begun = Instant::now();
     let ban = http.put(format!("http://{}/api/v10/guilds/1/bans/2", proxy.rest));
     let ban = ban.header("authorization", format!("Bot {TOKEN}")).send().await?;
     ensure!(ban.status().is_success(), "the ban: {}", ban.status());
     let took = millis(begun.elapsed());
     let (now, _) = proxy.memory()?;
-    println!("| a ban beside {JOBS} jobs that wait ({now:.0} MiB) | 20 ms | {took} | 0 |");
+    println!("| a ban beside {waiting} jobs that wait ({now:.0} MiB) | 20 ms | {took} | 0 |");
     jobs.iter().for_each(tokio::task::JoinHandle::abort);
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! The limit over all routes of one token (Discord docs, "Global Rate Limit"): who may send in this
 //! second.
 //!
-//! Containment can use all of it. What somebody waits for leaves a tenth alone and jobs leave a fifth,
-//! so that whoever stops an attack never finds the second spent; and jobs keep a tenth, so that they end.
+//! Containment can use all of it. What somebody waits for leaves a little alone and jobs leave a fifth, so
+//! that whoever stops an attack never finds the second spent; and jobs keep a tenth, so that they end.
 //! Within a lane callers take turns.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -15,7 +15,7 @@ use splashtail_discord::{Lane, RateLimitScope};
 use tokio::sync::Notify;
 
 /// A second and what requests may overtake each other by on their way.
-const WINDOW: Duration = Duration::from_millis(1050);
+const WINDOW: Duration = Duration::from_millis(1020);
 const LANES: [Lane; 3] = [Lane::Containment, Lane::Interactive, Lane::Bulk];
 
 type Ticket = u64;
@@ -37,8 +37,8 @@ impl Window {
         }
     }
 
-    /// Part of the limit that is kept for others.
-    fn share(&self) -> usize {
+    /// What jobs get whoever else is there.
+    fn jobs(&self) -> usize {
         self.limit / 10
     }
 
@@ -46,8 +46,8 @@ impl Window {
     fn most(&self, lane: Lane) -> usize {
         let kept = match lane {
             Lane::Containment => 0,
-            Lane::Interactive => self.share(),
-            Lane::Bulk => 2 * self.share(),
+            Lane::Interactive => self.limit / 25,
+            Lane::Bulk => self.limit / 5,
         };
         self.limit - kept
     }
@@ -77,7 +77,7 @@ impl Window {
     /// The lane that goes next of those where somebody waits. If none can: when to ask again.
     fn next(&mut self, waits: [bool; 3], now: Duration) -> Result<Lane, Duration> {
         self.roll(now);
-        let neglected = self.of_lane[Lane::Bulk as usize] < self.share();
+        let neglected = self.of_lane[Lane::Bulk as usize] < self.jobs();
         let order = [
             (Lane::Containment, self.most(Lane::Containment)),
             // The tenth that is the jobs' own comes out of what the others may fill.
@@ -350,7 +350,7 @@ mod tests {
         let sent = played(50, |_| [false, true, true]);
         let jobs = count(&sent, Lane::Bulk);
         assert!((45..=55).contains(&jobs), "a tenth: {jobs}");
-        assert_eq!(sent.len(), 450, "a tenth is for containment");
+        assert_eq!(sent.len(), 480, "two of fifty are for containment");
     }
 
     #[test]
