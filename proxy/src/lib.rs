@@ -94,6 +94,13 @@ pub async fn serve_on(
         shutdown.clone(),
         crowded(descriptors::raise()),
     ));
+    let (ends, end) = (gateway.ends.clone(), shutdown.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            () = ends.cancelled() => end.cancel(),
+            () = end.cancelled() => {}
+        }
+    });
     let (stopping, stopped) = (rest.stopping.clone(), shutdown.clone());
     tasks.spawn(async move {
         stopped.cancelled().await;
@@ -186,6 +193,7 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
         resume_window: Duration::from_secs(proxy.resume_window),
         replay_bytes: proxy.replay_mb << 20,
         client_queue: proxy.client_queue_mb << 20,
+        voice_leave: proxy.voice_leave,
         admin_secret: proxy.admin_secret.clone(),
         state_dir: Some(config.data_dir.join("proxy")),
     })

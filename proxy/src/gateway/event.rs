@@ -12,7 +12,7 @@ use splashtail_gateway::{Head, Place};
 
 use super::cache::json::Snowflake;
 use super::cache::{Change, View, seen};
-use super::intents::{self, GUILD_PRESENCES, GUILD_VOICE_STATES, MESSAGE_CONTENT};
+use super::intents::{self, GUILD_MEMBERS, GUILD_PRESENCES, GUILD_VOICE_STATES, MESSAGE_CONTENT};
 
 /// A client's session in this process.
 pub type SessionId = u64;
@@ -125,10 +125,14 @@ impl Event {
         let name = head.name.as_deref().unwrap_or_default();
         let body = place.body.clone();
         let guild = guild_of(name, place);
-        let is_own =
-            || name == b"GUILD_MEMBER_UPDATE" && user_of(&frame[body.clone()]) == Some(own);
+        // Of the bot itself everybody hears: who speaks has to, to be let into the channel.
+        let is_own = || match name {
+            b"GUILD_MEMBER_UPDATE" => user_of(&frame[body.clone()]) == Some(own),
+            b"VOICE_STATE_UPDATE" => speaker_of(&frame[body.clone()]) == Some(own),
+            _ => false,
+        };
         let needs = match intents::needed(name, guild.is_some()) {
-            intents::GUILD_MEMBERS if is_own() => 0,
+            GUILD_MEMBERS | GUILD_VOICE_STATES if is_own() => 0,
             needs => needs,
         };
         let class = match name {
@@ -288,6 +292,14 @@ fn user_of(body: &[u8]) -> Option<u64> {
         id: Snowflake,
     }
     Some(serde_json::from_slice::<Body>(body).ok()?.user.id.0)
+}
+
+fn speaker_of(body: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Body {
+        user_id: Snowflake,
+    }
+    Some(serde_json::from_slice::<Body>(body).ok()?.user_id.0)
 }
 
 #[cfg(test)]

@@ -51,7 +51,8 @@ pub fn router(gateway: &Arc<Gateway>, readiness: Readiness) -> Router {
         .route("/api/status", get(status))
         .route("/antiraid/api/state", get(state))
         .route("/admin/clients", get(clients))
-        .route("/admin/kick", post(kick));
+        .route("/admin/kick", post(kick))
+        .route("/admin/drain", post(drain));
     for prefix in ["", "/api", "/antiraid/api"] {
         router = router
             .route(&format!("{prefix}/gateway"), get(gateway_bot))
@@ -374,6 +375,15 @@ async fn kick(
         )
         .into_response(),
     }
+}
+
+/// Ends the process in order, as SIGTERM does: sessions are kept for whoever follows.
+async fn drain(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
+    if !admitted(&gateway, &headers) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    gateway.ends.cancel();
+    StatusCode::ACCEPTED.into_response()
 }
 
 /// Takes upgrades at any path.

@@ -11,6 +11,7 @@ mod log;
 pub mod shard;
 mod state;
 pub(crate) mod visitors;
+mod voice;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -62,6 +63,8 @@ pub struct Settings {
     pub resume_window: Duration,
     pub replay_bytes: u64,
     pub client_queue: u64,
+    /// A client that does not come back leaves its voice channels.
+    pub voice_leave: bool,
     pub admin_secret: Option<SecretString>,
     /// Where sessions outlive the process.
     pub state_dir: Option<PathBuf>,
@@ -72,6 +75,8 @@ pub struct Gateway {
     pub clock: SharedClock,
     /// Clients are sent away, to come back to whoever follows.
     pub drain: CancellationToken,
+    /// An administrator wants the process to end in order.
+    pub ends: CancellationToken,
     /// Of clients.
     pub tasks: TaskTracker,
     /// The other half, whose figures are shown with ours.
@@ -99,6 +104,7 @@ impl Gateway {
             settings,
             clock,
             drain: CancellationToken::new(),
+            ends: CancellationToken::new(),
             tasks: TaskTracker::new(),
             rest: OnceLock::new(),
             fleet: OnceLock::new(),
@@ -346,7 +352,12 @@ impl Gateway {
 
     fn end(&self, session: &Arc<Session>) {
         self.sessions().by_key.remove(&session.key);
-        session.end();
+        for (shard, guild) in session.end() {
+            if self.settings.voice_leave {
+                // Where too many commands wait it stays, and is silent.
+                shard.commands.push(session.sight.session, voice::leave(guild));
+            }
+        }
     }
 
     /// Passes on what a client wants of Discord.
@@ -378,15 +389,17 @@ impl Gateway {
                 }
             };
             let id = session.sight.session;
+            if command.op == 4 {
+                if !shard.speak(*guild, id, command.frame.clone()) {
+                    dropped("too many wait");
+                }
+                continue;
+            }
             let frame = match command.op {
                 8 => {
                     let now = self.clock.monotonic();
                     let asked = shard.inner().requests.ask(&command.frame, id, now);
                     asked.map(Bytes::from)
-                }
-                4 => {
-                    shard.inner().speaks(*guild, id);
-                    Some(command.frame.clone())
                 }
                 31 => Some(format!(r#"{{"op":31,"d":{{"guild_ids":["{guild}"]}}}}"#).into()),
                 _ => Some(command.frame.clone()),

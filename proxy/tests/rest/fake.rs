@@ -114,6 +114,7 @@ fn gateway(clock: SharedClock) -> Arc<Gateway> {
         resume_window: PATIENCE,
         replay_bytes: 1 << 20,
         client_queue: 1 << 20,
+        voice_leave: false,
         admin_secret: None,
         state_dir: None,
     };

@@ -627,6 +627,12 @@ fn proxy() -> Group {
             )
             .readers(PROXY),
             Key::new(
+                "voice_leave",
+                Flag(|draft| &mut draft.config.proxy.voice_leave),
+                "A client that is gone for longer than resume_window leaves its voice channels.",
+            )
+            .readers(PROXY),
+            Key::new(
                 "admin_secret",
                 Secret(
                     |draft| &mut draft.config.proxy.admin_secret,

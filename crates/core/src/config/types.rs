@@ -127,6 +127,8 @@ pub struct Proxy {
     pub resume_window: u64,
     pub replay_mb: u64,
     pub client_queue_mb: u64,
+    /// A client that does not come back leaves its voice channels.
+    pub voice_leave: bool,
     pub admin_secret: Option<SecretString>,
 }
 
@@ -152,6 +154,7 @@ impl Default for Proxy {
             resume_window: 180,
             replay_mb: 64,
             client_queue_mb: 16,
+            voice_leave: false,
             admin_secret: None,
         }
     }

@@ -367,11 +367,14 @@ impl Session {
         self.news.notify_one();
     }
 
-    /// Nobody comes back to it.
-    pub fn end(&self) {
+    /// Nobody comes back to it. Where it was the one that speaks.
+    pub fn end(&self) -> Vec<(Arc<Shard>, GuildId)> {
+        let mut left = Vec::new();
         for shard in self.sources.shards() {
-            shard.inner().leave(self.sight.session);
+            let guilds = shard.inner().leave(self.sight.session);
+            left.extend(guilds.into_iter().map(|guild| (Arc::clone(shard), guild)));
         }
+        left
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -206,9 +206,15 @@ impl Inner {
         self.listeners.push((session, notify));
     }
 
-    pub fn leave(&mut self, session: SessionId) {
+    /// Where the client was the one that speaks.
+    pub fn leave(&mut self, session: SessionId) -> Vec<GuildId> {
         self.listeners.retain(|(listener, _)| *listener != session);
-        self.speakers.retain(|_, speaker| *speaker != session);
+        let left = self.speakers.extract_if(|_, speaker| *speaker == session);
+        left.map(|(guild, _)| guild).collect()
+    }
+
+    pub fn speaker(&self, guild: GuildId) -> Option<SessionId> {
+        self.speakers.get(&guild).copied()
     }
 
     /// A client joins or leaves a voice channel.

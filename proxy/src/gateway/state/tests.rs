@@ -29,6 +29,7 @@ fn gateway(directory: &Path) -> Arc<Gateway> {
         resume_window: Duration::from_secs(60),
         replay_bytes: 1 << 20,
         client_queue: 1 << 20,
+        voice_leave: false,
         admin_secret: None,
         state_dir: Some(directory.to_owned()),
     };
