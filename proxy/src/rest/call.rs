@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -159,7 +160,7 @@ impl Rest {
         let (mut limited, mut unsent) = (0, 0);
         loop {
             let pass = self.turn(call, standing).await?;
-            if call.target.is_too_late(self.discord_now()) {
+            if self.is_too_late(&call.target) {
                 return Err(Local::Late);
             }
             let response = match self.send(call, &headers, &mut payload, pass).await? {
@@ -300,6 +301,7 @@ impl Rest {
         let took = self.clock.monotonic().saturating_sub(begun);
         metrics::histogram!("splashtail_proxy_rest_upstream_seconds").record(took.as_secs_f64());
         self.skew.learn(response.headers(), self.clock.now());
+        self.heard.store(true, Ordering::Relaxed);
         if response.status() != StatusCode::TOO_MANY_REQUESTS {
             let told = Told::read(response.headers());
             pass.answered(response.status(), told.as_ref(), None);

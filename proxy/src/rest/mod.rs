@@ -14,7 +14,7 @@ mod state;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +44,7 @@ use url::Url;
 use crate::gateway::{self, Gateway};
 use guard::Guard;
 use identity::{Identities, Identity};
+use path::Target;
 
 /// What Discord lets a bot do in a second unless it agreed to more with its owner.
 pub const USUAL_LIMIT: usize = 50;
@@ -85,6 +86,8 @@ pub struct Rest {
     identities: Identities,
     guard: Mutex<Guard>,
     skew: Skew,
+    /// Discord has told what time it is.
+    heard: AtomicBool,
     bodies: Arc<Semaphore>,
     labels: Mutex<HashSet<String>>,
     in_flight: AtomicUsize,
@@ -144,6 +147,7 @@ impl Rest {
             identities: Identities::new(Arc::clone(&clock)),
             guard: Mutex::default(),
             skew: Skew::default(),
+            heard: AtomicBool::new(false),
             bodies: Arc::new(Semaphore::new(BODIES)),
             labels: Mutex::default(),
             in_flight: AtomicUsize::new(0),
@@ -229,6 +233,11 @@ impl Rest {
 
     fn own_id(&self) -> Option<&str> {
         self.own_id.as_deref()
+    }
+
+    /// Whether Discord has given up on what a call would answer. Without its time nobody knows.
+    fn is_too_late(&self, target: &Target) -> bool {
+        self.heard.load(Ordering::Relaxed) && target.is_too_late(self.discord_now())
     }
 
     /// The time by the clock that makes ids.
