@@ -129,7 +129,24 @@ pub async fn serve_on(
             }
         }
     };
-    shutdown.run_until_cancelled(saving).await;
+    let resharding = async {
+        loop {
+            let wanted = gateway.wished().await;
+            let outcome = match gateway_bot(&discord, &clock).await {
+                Ok(bot) => gateway.reshard(Some(wanted), &bot).await,
+                Err(error) => {
+                    warn!("no other number of shards: {error:#}");
+                    continue;
+                }
+            };
+            match outcome {
+                Ok(shards) => info!(shards, "there is another number of shards"),
+                Err(error) => warn!(error = %Chain(&error), "no other number of shards"),
+            }
+        }
+    };
+    let working = async { tokio::join!(saving, resharding) };
+    shutdown.run_until_cancelled(working).await;
 
     // Clients first: what comes from Discord meanwhile waits for them in the log.
     gateway.drain.cancel();

@@ -73,6 +73,12 @@ impl Commands {
         }
     }
 
+    /// What is shown, or about to be.
+    pub fn shown(&self) -> Option<Bytes> {
+        let queue = self.queue();
+        queue.presence.clone().or_else(|| queue.told.clone())
+    }
+
     /// A new session at Discord knows of no presence.
     pub fn begin(&self) {
         let mut queue = self.queue();

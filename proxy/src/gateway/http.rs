@@ -52,7 +52,8 @@ pub fn router(gateway: &Arc<Gateway>, readiness: Readiness) -> Router {
         .route("/antiraid/api/state", get(state))
         .route("/admin/clients", get(clients))
         .route("/admin/kick", post(kick))
-        .route("/admin/drain", post(drain));
+        .route("/admin/drain", post(drain))
+        .route("/admin/reshard", post(reshard));
     for prefix in ["", "/api", "/antiraid/api"] {
         router = router
             .route(&format!("{prefix}/gateway"), get(gateway_bot))
@@ -115,7 +116,7 @@ impl Gateway {
             return Err(NotReady::new("the proxy stops"));
         }
         let now = self.clock.monotonic();
-        for shard in &fleet.shards {
+        for shard in fleet.shards.iter() {
             let id = shard.id;
             match shard.status() {
                 Status::Connected(_) => {}
@@ -227,6 +228,7 @@ async fn status(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
             "uptime": now.as_secs(),
             "shards": shards,
         }]}],
+        "resharding": gateway.is_resharding(),
         "clients": gateway.list().len(),
         "backlog_bytes": gateway.list().iter().map(|session| session.behind()).sum::<u64>(),
         "session_starts_remaining": gateway.fleet().map(|fleet| fleet.upstream.budget.remaining()),
@@ -383,6 +385,35 @@ async fn drain(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Respo
         return StatusCode::FORBIDDEN.into_response();
     }
     gateway.ends.cancel();
+    StatusCode::ACCEPTED.into_response()
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Reshard {
+    /// 0: as many as Discord recommends.
+    #[serde(default)]
+    shards: u16,
+}
+
+/// Begins to have another number of shards; how it goes is in the log and in the status.
+async fn reshard(
+    State(gateway): State<Arc<Gateway>>,
+    headers: HeaderMap,
+    wanted: Option<Json<Reshard>>,
+) -> Response {
+    if !admitted(&gateway, &headers) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    if gateway.is_resharding() {
+        return ErrorResponse::new(
+            StatusCode::CONFLICT,
+            "under_way",
+            "another number of shards is on its way already",
+        )
+        .into_response();
+    }
+    let Reshard { shards } = wanted.map(|Json(wanted)| wanted).unwrap_or_default();
+    gateway.wish_for(shards);
     StatusCode::ACCEPTED.into_response()
 }
 

@@ -5,21 +5,22 @@ pub mod cache;
 pub mod client;
 mod commands;
 mod event;
+mod fleet;
 pub mod http;
 mod intents;
 mod log;
 pub mod shard;
 mod state;
+mod twins;
 pub(crate) mod visitors;
 mod voice;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use bytes::Bytes;
 use metrics::{counter, gauge};
 use secrecy::{ExposeSecret, SecretString};
@@ -28,6 +29,7 @@ use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::GuildId;
 use splashtail_core::random;
 use subtle::ConstantTimeEq;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
@@ -37,14 +39,15 @@ use crate::rest::Rest;
 use client::frames::{Close, Command, Identify, RESUMED_BODY};
 use client::session::{ResumeError, Session, Sources};
 use event::{Event, SessionId, Sight};
-use log::Limits;
-use shard::run::{self, Upstream};
+pub use fleet::{Fleet, ReshardError};
 use shard::{Budget, Own, Ready, Shard, Status};
 
 /// Sessions without a connection; beyond that the one that is gone for longest is forgotten.
 const MOST_GONE: usize = 1024;
 /// Between two looks at what has expired and what has cooled down.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// Between two looks for another number of shards.
+const CROWDED_PAUSE: Duration = Duration::from_secs(3600);
 /// Servers packed at a time under a shard's lock.
 const COOL: usize = 16;
 
@@ -81,15 +84,19 @@ pub struct Gateway {
     pub tasks: TaskTracker,
     /// The other half, whose figures are shown with ours.
     pub rest: OnceLock<Arc<Rest>>,
-    fleet: OnceLock<Fleet>,
+    /// Ends all connections to Discord.
+    upstreams: CancellationToken,
+    connecting: TaskTracker,
+    fleet: RwLock<Option<Arc<Fleet>>>,
+    /// Sets of shards whose place another took.
+    retired: Mutex<Vec<Arc<Fleet>>>,
+    resharding: AtomicBool,
+    /// In seconds: when it was last seen that shards have too many servers.
+    crowded_at: AtomicU64,
+    /// A wish for another number of shards; 0: as many as Discord recommends.
+    wish: watch::Sender<Option<u16>>,
     sessions: Mutex<Sessions>,
     connections: AtomicU64,
-}
-
-/// The proxy's own shards.
-pub struct Fleet {
-    pub shards: Vec<Arc<Shard>>,
-    pub upstream: Arc<Upstream>,
 }
 
 #[derive(Default)]
@@ -107,7 +114,13 @@ impl Gateway {
             ends: CancellationToken::new(),
             tasks: TaskTracker::new(),
             rest: OnceLock::new(),
-            fleet: OnceLock::new(),
+            upstreams: CancellationToken::new(),
+            connecting: TaskTracker::new(),
+            fleet: RwLock::default(),
+            retired: Mutex::default(),
+            resharding: AtomicBool::new(false),
+            crowded_at: AtomicU64::new(0),
+            wish: watch::Sender::new(None),
             sessions: Mutex::default(),
             connections: AtomicU64::new(0),
         })
@@ -117,43 +130,57 @@ impl Gateway {
     ///
     /// # Errors
     /// The gateway's address is none, or there is no memory.
-    pub fn set_up(&self, bot: &GatewayBot) -> anyhow::Result<&Fleet> {
+    pub fn set_up(&self, bot: &GatewayBot) -> anyhow::Result<Arc<Fleet>> {
         let shards = match self.settings.shards {
             0 => bot.shards.max(1),
             shards => shards,
         };
-        let limits = Limits {
-            bytes: self.settings.replay_bytes,
-            age: self.settings.resume_window,
-        };
-        let now = self.clock.monotonic();
-        let all = (0..shards)
-            .map(|id| Shard::new(id, limits, now).map(Arc::new))
-            .collect::<Result<Vec<_>, _>>()
-            .context("no memory for the shards")?;
-        let upstream = Upstream {
-            token: self.settings.token.clone(),
-            intents: self.settings.intents,
-            shards,
-            gateway: bot.url.parse().context("the gateway's address is no URL")?,
-            budget: Budget::new(&bot.session_start_limit, Arc::clone(&self.clock)),
-            clock: Arc::clone(&self.clock),
-        };
-        self.restore(&all);
-        let fleet = Fleet {
-            shards: all,
-            upstream: Arc::new(upstream),
-        };
-        Ok(self.fleet.get_or_init(|| fleet))
+        let budget = Budget::new(&bot.session_start_limit, Arc::clone(&self.clock));
+        let fleet = Arc::new(Fleet::new(self, shards, bot, Arc::new(budget))?);
+        self.restore(&fleet.shards);
+        self.set_fleet(Arc::clone(&fleet));
+        Ok(fleet)
     }
 
     /// `None` before [`Gateway::set_up`].
-    pub fn fleet(&self) -> Option<&Fleet> {
-        self.fleet.get()
+    pub fn fleet(&self) -> Option<Arc<Fleet>> {
+        let fleet = self.fleet.read().unwrap_or_else(PoisonError::into_inner);
+        fleet.clone()
     }
 
-    pub fn shards(&self) -> &[Arc<Shard>] {
-        self.fleet().map_or(&[], |fleet| &fleet.shards)
+    /// The one before.
+    fn set_fleet(&self, fleet: Arc<Fleet>) -> Option<Arc<Fleet>> {
+        let mut place = self.fleet.write().unwrap_or_else(PoisonError::into_inner);
+        place.replace(fleet)
+    }
+
+    fn retired(&self) -> MutexGuard<'_, Vec<Arc<Fleet>>> {
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn shards(&self) -> Arc<[Arc<Shard>]> {
+        self.fleet()
+            .map_or_else(|| Arc::from([]), |fleet| Arc::clone(&fleet.shards))
+    }
+
+    /// Another number of shards is on its way.
+    pub fn is_resharding(&self) -> bool {
+        self.resharding.load(Ordering::Acquire)
+    }
+
+    /// Has somebody look for another number of shards; 0: as many as Discord recommends.
+    pub fn wish_for(&self, shards: u16) {
+        self.wish.send_replace(Some(shards));
+    }
+
+    /// The next wish.
+    pub async fn wished(&self) -> u16 {
+        let mut wishes = self.wish.subscribe();
+        // The sender is ours.
+        let wished = wishes.wait_for(Option::is_some).await;
+        let wished = wished.ok().and_then(|wished| *wished);
+        self.wish.send_replace(None);
+        wished.unwrap_or_default()
     }
 
     /// Of each shard, how many sessions it has had.
@@ -178,12 +205,7 @@ impl Gateway {
         let Some(fleet) = self.fleet() else {
             return;
         };
-        let tasks = TaskTracker::new();
-        for shard in &fleet.shards {
-            let upstream = Arc::clone(&fleet.upstream);
-            tasks.spawn(run::run(Arc::clone(shard), upstream, shutdown.clone()));
-        }
-        tasks.close();
+        fleet.connect(&self);
         let looking = async {
             loop {
                 self.clock.sleep(UPKEEP).await;
@@ -191,13 +213,21 @@ impl Gateway {
             }
         };
         shutdown.run_until_cancelled(looking).await;
-        tasks.wait().await;
+        self.upstreams.cancel();
+        self.connecting.close();
+        self.connecting.wait().await;
     }
 
     fn keep_up(&self) {
         let now = self.clock.monotonic();
         self.forget(now);
-        for shard in self.shards() {
+        self.trim_retired(now);
+        let looked = Duration::from_secs(self.crowded_at.load(Ordering::Relaxed));
+        if now.saturating_sub(looked) >= CROWDED_PAUSE && self.is_crowded() {
+            self.crowded_at.store(now.as_secs(), Ordering::Relaxed);
+            self.wish_for(0);
+        }
+        for shard in self.shards().iter() {
             let mut inner = shard.inner();
             inner.log.trim(now);
             inner.guilds.cool(now, COOL);
@@ -262,7 +292,7 @@ impl Gateway {
     }
 
     fn sources(&self, shard: (u16, u16)) -> Sources {
-        Sources::of(self.shards(), shard)
+        Sources::of(&self.shards(), shard)
     }
 
     fn sight(&self, session: SessionId, shard: (u16, u16), intents: u64, own: u64) -> Sight {
@@ -321,7 +351,13 @@ impl Gateway {
             guilds: &guilds,
         });
         let session = Arc::new(session);
-        self.sessions().by_key.insert(key, Arc::clone(&session));
+        let mut sessions = self.sessions();
+        if !self.sources(shard).are(&session.sources()) {
+            // Others took their place just now: it begins anew.
+            session.kick();
+        }
+        sessions.by_key.insert(key, Arc::clone(&session));
+        drop(sessions);
         (session, body)
     }
 
@@ -340,7 +376,7 @@ impl Gateway {
             }
         }
         // It comes behind what was missed.
-        if let Some(shard) = session.sources.shards().first() {
+        if let Some(shard) = session.sources().shards().last() {
             let to = Box::new([session.sight.session]);
             let now = self.clock.monotonic();
             shard
@@ -363,7 +399,7 @@ impl Gateway {
     /// Passes on what a client wants of Discord.
     fn command(&self, session: &Session, command: &Command) {
         if command.op == 3 {
-            for shard in session.sources.shards() {
+            for shard in self.sources(session.sight.shard).shards() {
                 shard.commands.show(command.frame.clone());
             }
             return;
@@ -371,11 +407,10 @@ impl Gateway {
         let dropped = |why: &'static str| {
             counter!("splashtail_proxy_commands_dropped_total", "why" => why).increment(1);
         };
-        let total = u16::try_from(self.shards().len()).unwrap_or(u16::MAX);
+        let shards = self.shards();
+        let total = u16::try_from(shards.len()).unwrap_or(u16::MAX);
         for guild in &command.guilds {
-            let shard = session
-                .sources
-                .shards()
+            let shard = shards
                 .iter()
                 .find(|shard| shard.id == guild.shard(total).get());
             let shard = match shard {
@@ -422,7 +457,7 @@ impl Gateway {
         let body = format!(
             r#"{{"guild_id":"{guild}","members":[],"chunk_index":0,"chunk_count":1,"not_found":[]{body}}}"#
         );
-        if let Some(shard) = session.sources.shards().first() {
+        if let Some(shard) = session.sources().shards().last() {
             let to = Box::new([session.sight.session]);
             let now = self.clock.monotonic();
             let event = Event::made("GUILD_MEMBERS_CHUNK", &body, None, to, now);

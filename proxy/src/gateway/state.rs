@@ -46,7 +46,7 @@ impl Gateway {
             fs::create_dir_all(directory)?;
             forget(&clients_file(directory));
             let (generation, mut marks) = (super::key(), Vec::new());
-            for shard in shards {
+            for shard in shards.iter() {
                 let owner = self.owner(shard.id, total);
                 let taken = Snapshot::take(shard, owner, &generation, self.clock.now(), last);
                 match taken {

@@ -6,6 +6,7 @@ mod bench;
 mod client;
 mod login;
 mod manners;
+mod reshard;
 mod rest;
 mod restarts;
 mod storm;

@@ -96,6 +96,12 @@ impl Guilds {
         self.slots.keys().copied()
     }
 
+    /// Servers of which nothing came yet.
+    pub fn announced(&self) -> usize {
+        let slots = self.slots.values();
+        slots.filter(|slot| matches!(slot, Slot::Announced)).count()
+    }
+
     pub fn count(&self) -> usize {
         self.slots.len()
     }

@@ -34,7 +34,7 @@ pub struct Feed {
     runs: VecDeque<Run>,
     /// Servers that the client was shown when these positions were reached: what they were shown to
     /// be is not told again.
-    shown: HashMap<GuildId, Position>,
+    shown: HashMap<GuildId, (usize, Position)>,
     /// The run that is being given out again, and the number at which everything was given out.
     again: Option<(usize, u64)>,
     /// The client has everything up to here.
@@ -80,9 +80,14 @@ impl Feed {
         self.seq
     }
 
-    /// The client is shown a server as it is at a position.
-    pub fn show(&mut self, guild: GuildId, at: Position) {
-        self.shown.insert(guild, at);
+    /// The client is shown a server as it is at a position of a shard's log.
+    pub fn show(&mut self, guild: GuildId, source: usize, at: Position) {
+        self.shown.insert(guild, (source, at));
+    }
+
+    /// More shards, from these positions on.
+    pub fn extend(&mut self, next: impl IntoIterator<Item = Position>) {
+        self.next.extend(next);
     }
 
     /// Whether no place of it lies beyond the logs of so many shards.
@@ -171,7 +176,8 @@ impl Feed {
                 let was_shown = matches!(event.class, Class::Shown | Class::GuildCreate)
                     && event
                         .guild
-                        .is_some_and(|guild| shown.get(&guild).is_some_and(|shown| at < *shown));
+                        .and_then(|guild| shown.get(&guild))
+                        .is_some_and(|(of, shown)| *of == source && at < *shown);
                 if was_shown || !event.is_for(sight) {
                     continue;
                 }
@@ -234,7 +240,7 @@ impl Feed {
             // Everything that was shown at the start lies behind the oldest run.
             let oldest = self.runs[0];
             if self.next.len() == 1 {
-                self.shown.retain(|_, at| *at > oldest.from);
+                self.shown.retain(|_, (_, at)| *at > oldest.from);
             }
         }
     }
@@ -367,7 +373,7 @@ mod tests {
         append("MESSAGE_CREATE", 1);
         let mut feed = Feed::new(vec![0]);
         let guild = GuildId::new(5).unwrap();
-        feed.show(guild, 2);
+        feed.show(guild, 0, 2);
         append("CHANNEL_UPDATE", 2);
         let told = drain(&mut feed, &logs, &sight(1 | 1 << 9), 4096);
         assert_eq!(told.len(), 2, "{told:?}");

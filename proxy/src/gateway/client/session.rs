@@ -47,7 +47,7 @@ pub enum ResumeError {
 
 /// The client's shards of ours.
 #[derive(Clone)]
-pub struct Sources(Vec<Arc<Shard>>);
+pub struct Sources(Arc<[Arc<Shard>]>);
 
 impl Sources {
     /// Those that can have events for a client's shard: server ids with `id % count == shard` and
@@ -63,6 +63,17 @@ impl Sources {
 
     pub fn shards(&self) -> &[Arc<Shard>] {
         &self.0
+    }
+
+    /// Whether they are the very same shards.
+    pub fn are(&self, others: &Self) -> bool {
+        let pairs = self.0.iter().zip(others.0.iter());
+        self.0.len() == others.0.len() && pairs.into_iter().all(|(one, other)| Arc::ptr_eq(one, other))
+    }
+
+    /// With others behind them.
+    fn and(&self, more: &Self) -> Self {
+        Self(self.0.iter().chain(more.0.iter()).cloned().collect())
     }
 }
 
@@ -84,8 +95,7 @@ pub struct Session {
     pub sight: Sight,
     /// Payloads are compressed one by one; of the session, whatever the connection.
     pub compress: bool,
-    pub sources: Sources,
-    /// How many shards of ours there are.
+    /// How many shards of ours there were when it began.
     total: u16,
     /// Of what is new for it.
     pub news: Arc<Notify>,
@@ -93,6 +103,8 @@ pub struct Session {
 }
 
 struct State {
+    /// Those from which it hears, and behind them those that took their place.
+    sources: Sources,
     feed: Feed,
     /// Servers that it has yet to be told of.
     untold: VecDeque<GuildId>,
@@ -152,10 +164,10 @@ impl Session {
             key,
             sight,
             compress,
-            sources,
             total,
             news,
             state: Mutex::new(State {
+                sources,
                 feed: Feed::new(next),
                 untold,
                 epochs,
@@ -198,10 +210,10 @@ impl Session {
             key: kept.key,
             sight,
             compress: kept.compress,
-            sources,
             total,
             news,
             state: Mutex::new(State {
+                sources,
                 feed: kept.feed,
                 untold: VecDeque::new(),
                 epochs: kept.epochs,
@@ -211,6 +223,28 @@ impl Session {
                 behind: true,
             }),
         }
+    }
+
+    /// The shards that it hears from.
+    pub fn sources(&self) -> Sources {
+        self.state().sources.clone()
+    }
+
+    /// Goes on with shards that take the place of its own, from where they are now. Whoever is in the
+    /// middle of a login begins anew.
+    pub fn follow(&self, more: &Sources) {
+        let mut state = self.state();
+        if !state.untold.is_empty() || !state.greeted {
+            drop(state);
+            return self.kick();
+        }
+        for shard in more.shards() {
+            let mut inner = shard.inner();
+            state.feed.extend([inner.log.head()]);
+            state.epochs.push(inner.epoch);
+            inner.listen(self.sight.session, Arc::clone(&self.news));
+        }
+        state.sources = state.sources.and(more);
     }
 
     /// The number of READY.
@@ -229,12 +263,13 @@ impl Session {
         if seq > state.feed.sent() {
             return Err(ResumeError::Ahead);
         }
-        if !state.untold.is_empty() || !self.is_current(&state) {
+        if !state.untold.is_empty() || !Self::is_current(&state) {
             return Err(ResumeError::Lost);
         }
+        let sources = state.sources.clone();
         state
             .feed
-            .rewind(&self.sources, seq)
+            .rewind(&sources, seq)
             .map_err(|_| ResumeError::Lost)?;
         state.connection = Some(connection);
         state.behind = true;
@@ -265,17 +300,17 @@ impl Session {
 
     /// Bytes of the logs that the client has not come to.
     pub fn behind(&self) -> u64 {
-        self.state().feed.behind(&self.sources)
+        self.state().behind_bytes()
     }
 
     /// The client has caught up since it came, and is behind again by more than this.
     pub fn is_behind(&self, bytes: u64) -> bool {
         let state = self.state();
-        !state.behind && state.feed.behind(&self.sources) > bytes
+        !state.behind && state.behind_bytes() > bytes
     }
 
-    fn is_current(&self, state: &State) -> bool {
-        let shards = self.sources.shards().iter().zip(&state.epochs);
+    fn is_current(state: &State) -> bool {
+        let shards = state.sources.shards().iter().zip(&state.epochs);
         shards
             .into_iter()
             .all(|(shard, epoch)| shard.inner().epoch == *epoch)
@@ -283,29 +318,30 @@ impl Session {
 
     /// The next frames for a connection, about so many bytes of them.
     pub fn next(&self, connection: u64, bytes: usize) -> Next {
-        for shard in self.sources.shards() {
+        let mut state = self.state();
+        let sources = state.sources.clone();
+        for shard in sources.shards() {
             if let Status::Refused(code) = shard.status() {
                 return Next::Refused(code);
             }
         }
-        let mut state = self.state();
         if state.connection != Some(connection) {
             return Next::Replaced;
         }
         if !state.greeted {
             return Next::Idle;
         }
-        if !self.is_current(&state) {
+        if !Self::is_current(&state) {
             return Next::Over;
         }
         let told = self.tell(&mut state, bytes);
         if !told.is_empty() {
             return Next::Frames(told);
         }
-        match state.feed.pull(&self.sources, &self.sight, bytes) {
+        match state.feed.pull(&sources, &self.sight, bytes) {
             Err(_) => Next::Lost,
             Ok(pulled) => {
-                let more = state.feed.behind(&self.sources) > 0;
+                let more = state.behind_bytes() > 0;
                 state.behind &= more;
                 if pulled.is_empty() && !more {
                     return Next::Idle;
@@ -328,10 +364,11 @@ impl Session {
                 break;
             };
             let source = guild.shard(self.total).get();
-            let shards = self.sources.shards();
-            let Some(shard) = shards.iter().find(|shard| shard.id == source) else {
+            let shards = state.sources.shards();
+            let Some(place) = shards.iter().position(|shard| shard.id == source) else {
                 continue;
             };
+            let shard = &shards[place];
             let (known, head) = {
                 let mut inner = shard.inner();
                 (inner.guilds.get(guild), inner.log.head())
@@ -348,7 +385,7 @@ impl Session {
                     None => Frame::dispatch("GUILD_CREATE", &String::from_utf8_lossy(&body)),
                 },
             };
-            state.feed.show(guild, head);
+            state.feed.show(guild, place, head);
             room = room.saturating_sub(frame.len());
             told.push(Outgoing {
                 seq: state.feed.number(),
@@ -370,7 +407,7 @@ impl Session {
     /// Nobody comes back to it. Where it was the one that speaks.
     pub fn end(&self) -> Vec<(Arc<Shard>, GuildId)> {
         let mut left = Vec::new();
-        for shard in self.sources.shards() {
+        for shard in self.sources().shards() {
             let guilds = shard.inner().leave(self.sight.session);
             left.extend(guilds.into_iter().map(|guild| (Arc::clone(shard), guild)));
         }
@@ -379,6 +416,12 @@ impl Session {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn behind_bytes(&self) -> u64 {
+        self.feed.behind(&self.sources)
     }
 }
 

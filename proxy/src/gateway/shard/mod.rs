@@ -34,6 +34,7 @@ use super::cache::{Change, Guilds, Keep};
 use super::commands::Commands;
 use super::event::{Event, SessionId};
 use super::log::{Limits, Log};
+use super::twins::Twin;
 
 /// How the connection to Discord is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +102,8 @@ pub struct Inner {
     /// Who speaks in a server: the one that asked last.
     speakers: HashMap<GuildId, SessionId>,
     listeners: Vec<(SessionId, Arc<Notify>)>,
+    /// While another set of sessions takes this one's place, or this one another's.
+    pub twin: Option<Twin>,
 }
 
 impl Shard {
@@ -127,6 +130,7 @@ impl Shard {
                 settled: true,
                 speakers: HashMap::new(),
                 listeners: Vec::new(),
+                twin: None,
             }),
         })
     }
@@ -222,6 +226,11 @@ impl Inner {
         self.speakers.insert(guild, session);
     }
 
+    /// Every server that Discord announced has come, or is out.
+    pub fn is_filled(&self) -> bool {
+        self.greeting().is_some() && self.guilds.announced() == 0
+    }
+
     pub fn clients(&self) -> usize {
         self.listeners.len()
     }
@@ -313,7 +322,14 @@ impl Inner {
             }
             _ => {}
         }
-        self.log.append(event);
+        // An answer to one client is told whoever tells it.
+        let is_told = match (&self.twin, &event.to) {
+            (Some(twin), None) => twin.tells(name, event.body().as_bytes(), now),
+            _ => true,
+        };
+        if is_told {
+            self.log.append(event);
+        }
     }
 }
 

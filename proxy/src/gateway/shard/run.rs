@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,6 +34,7 @@ const HELLO_DEADLINE: Duration = Duration::from_secs(20);
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 /// A close with which Discord keeps the session; 1000 and 1001 would end it.
 const KEEP_SESSION: u16 = 4900;
+const END_SESSION: u16 = 1000;
 /// Discord says so before a session may begin anew (gateway documentation, "Invalid Session").
 const INVALID_PAUSE: std::ops::Range<Duration> = Duration::from_secs(1)..Duration::from_secs(5);
 
@@ -42,7 +44,9 @@ pub struct Upstream {
     pub intents: u64,
     pub shards: u16,
     pub gateway: Url,
-    pub budget: Budget,
+    pub budget: Arc<Budget>,
+    /// Its sessions are over: another set has taken its place.
+    pub retired: AtomicBool,
     pub clock: SharedClock,
 }
 
@@ -191,8 +195,12 @@ impl Connection<'_> {
                 End::Again
             }
         };
-        // Not 1000: the session is to be resumed.
-        let _ = tokio::time::timeout(CLOSE_DEADLINE, wire.close(KEEP_SESSION)).await;
+        // Not 1000, unless nobody will resume the session.
+        let code = match self.upstream.retired.load(Ordering::Acquire) {
+            true => END_SESSION,
+            false => KEEP_SESSION,
+        };
+        let _ = tokio::time::timeout(CLOSE_DEADLINE, wire.close(code)).await;
         ended
     }
 

@@ -82,7 +82,8 @@ async fn closes_in_a_row_are_answered_with_patience() {
         intents: 1,
         shards: 1,
         gateway: general,
-        budget: Budget::new(&limit, clock.shared()),
+        budget: Arc::new(Budget::new(&limit, clock.shared())),
+        retired: AtomicBool::new(false),
         clock: clock.shared(),
     };
     let shutdown = CancellationToken::new();
