@@ -328,10 +328,7 @@ impl Request {
     }
 
     /// Behind a REST proxy, which keeps the order of those who are there.
-    async fn place(
-        &self,
-        standing: Standing,
-    ) -> Result<Option<SemaphorePermit<'_>>, DiscordError> {
+    async fn place(&self, standing: Standing) -> Result<Option<SemaphorePermit<'_>>, DiscordError> {
         let inner = &self.discord.inner;
         let lane = match self.lane {
             Lane::Interactive => 0,

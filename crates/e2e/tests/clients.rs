@@ -111,7 +111,10 @@ async fn story_behind_the_proxy(library: Library) {
     client.restart(library).await.unwrap();
     let general = channel(&client, GUILD, "general").await;
     client.event("ready", |_| true).await.unwrap();
-    client.event("guild", |e| e["guild"] == GUILD).await.unwrap();
+    client
+        .event("guild", |e| e["guild"] == GUILD)
+        .await
+        .unwrap();
     let id = say(&client, &general, "still there").await;
     let heard = client.event("message", |e| e["message"] == id);
     heard.await.unwrap();

@@ -165,14 +165,16 @@ async fn attacks_are_stopped_through_the_proxy() {
         protected: true,
         judged: true,
     };
-    let attacks = vec![
-        attack(&[ActKind::DeleteChannel]),
-        attack(&[ActKind::Ban]),
-    ];
+    let attacks = vec![attack(&[ActKind::DeleteChannel]), attack(&[ActKind::Ban])];
     for outcome in run_beside(&platform, &ground, attacks).await.unwrap() {
         let verdict = outcome.verdict.as_ref().unwrap();
         let logs = || platform.logs();
-        assert!(verdict.holds(), "{verdict}\n{:?}\n{}", outcome.report, logs());
+        assert!(
+            verdict.holds(),
+            "{verdict}\n{:?}\n{}",
+            outcome.report,
+            logs()
+        );
     }
     let status = splashtail(&platform, &["proxy", "status", "--json"]).await;
     let status: Value = serde_json::from_str(&status).unwrap();

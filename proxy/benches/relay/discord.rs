@@ -121,7 +121,11 @@ impl Shared {
         let mut asked = String::new();
         #[allow(clippy::result_large_err, reason = "the library's signature")]
         let look = |request: &server::Request, response: server::Response| {
-            request.uri().query().unwrap_or_default().clone_into(&mut asked);
+            request
+                .uri()
+                .query()
+                .unwrap_or_default()
+                .clone_into(&mut asked);
             Ok(response)
         };
         let mut socket = accept_hdr_async(stream, look).await?;
@@ -196,7 +200,9 @@ impl Shared {
             (*began, *used) = (now, 0);
         }
         *used += 1;
-        let left = (*began + window).saturating_duration_since(now).as_secs_f64();
+        let left = (*began + window)
+            .saturating_duration_since(now)
+            .as_secs_f64();
         Some((limit, *used, left))
     }
 }
@@ -204,9 +210,11 @@ impl Shared {
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let path = request.uri().path();
     if path.ends_with("/gateway/bot") {
-        let limit = json!({"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1});
+        let limit =
+            json!({"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1});
         let url = format!("ws://{}", shared.gateway);
-        return Json(json!({"url": url, "shards": 1, "session_start_limit": limit})).into_response();
+        return Json(json!({"url": url, "shards": 1, "session_start_limit": limit}))
+            .into_response();
     }
     // Calls that differ in their last id alone share a bucket.
     let bucket = path.split("/bans/").next().unwrap_or_default();

@@ -153,9 +153,20 @@ pub async fn figures() -> Result<()> {
     try_join_all(four).await?;
     let four = begun.elapsed();
     let (settled, most) = proxy.memory()?;
-    println!("\n| {GUILDS} servers of {} KB | bare relay | proxy | bound |\n|---|---|---|---|", BYTES / 1000);
-    println!("| READY | {} | {} | 10 ms |", millis(before_ready), millis(ready));
-    println!("| the last server | {} | {} | 150 ms |", millis(before_all), millis(all));
+    println!(
+        "\n| {GUILDS} servers of {} KB | bare relay | proxy | bound |\n|---|---|---|---|",
+        BYTES / 1000
+    );
+    println!(
+        "| READY | {} | {} | 10 ms |",
+        millis(before_ready),
+        millis(ready)
+    );
+    println!(
+        "| the last server | {} | {} | 150 ms |",
+        millis(before_all),
+        millis(all)
+    );
     println!("| four clients at once | | {} | 300 ms |", millis(four));
     println!("| memory, then at most | | {settled:.0} MiB, {most:.0} MiB | 90, 130 MiB |");
 
@@ -168,9 +179,16 @@ pub async fn figures() -> Result<()> {
     let with = paced(&discord, &mut client).await?;
     println!("\n| 1,000 events in a second | bare relay | proxy | added |\n|---|---|---|---|");
     for (name, thousandths) in [("p50", 500), ("p99", 990), ("p99.9", 999)] {
-        let (before, after) = (per_mille(&without, thousandths), per_mille(&with, thousandths));
+        let (before, after) = (
+            per_mille(&without, thousandths),
+            per_mille(&with, thousandths),
+        );
         let added = micros(after.saturating_sub(before));
-        println!("| {name} | {} | {} | {added} |", micros(before), micros(after));
+        println!(
+            "| {name} | {} | {} | {added} |",
+            micros(before),
+            micros(after)
+        );
     }
 
     let mut direct = Client::connect(bare).await?;
@@ -179,13 +197,19 @@ pub async fn figures() -> Result<()> {
     drop(direct);
     let with = storm(&discord, &mut client).await?;
     println!("\n| All at once, none lost | bare relay | proxy | ratio |\n|---|---|---|---|");
-    println!("| events in a second | {without:.0} | {with:.0} | {} |", ratio(with, without));
+    println!(
+        "| events in a second | {without:.0} | {with:.0} | {} |",
+        ratio(with, without)
+    );
 
     let behind = stopped_reader(&discord, &proxy).await?;
     println!("\n| A client that stops reading, {STORM} events | memory more at most |\n|---|---|");
     println!("| beside another that reads | {behind:.0} MiB |");
     // The bare logins are ours, the proxy's one is before them.
-    ensure!(discord.identifies() == identifies + 3, "clients cost an identify");
+    ensure!(
+        discord.identifies() == identifies + 3,
+        "clients cost an identify"
+    );
     Ok(())
 }
 

@@ -23,7 +23,10 @@ pub const TOKEN: &str = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.bench.x";
 fn main() -> Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, ..limit };
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
     // With fewer there are fewer who wait.
     let _ = setrlimit(Resource::Nofile, raised);
     let runtime = tokio::runtime::Builder::new_multi_thread()

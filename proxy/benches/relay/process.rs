@@ -30,7 +30,8 @@ impl Proxy {
     /// It does not become ready.
     pub async fn start(discord: SocketAddr, per_second: u64) -> Result<Self> {
         let directory = TempDir::new()?;
-        let ports = PortBlock::claim(IpAddr::V4(Ipv4Addr::LOCALHOST)).context("no ports are free")?;
+        let ports =
+            PortBlock::claim(IpAddr::V4(Ipv4Addr::LOCALHOST)).context("no ports are free")?;
         let (first, second) = (ports.base(), ports.base() + 1);
         let data = directory.path().join("data");
         let config = format!(

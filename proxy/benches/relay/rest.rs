@@ -86,14 +86,23 @@ pub async fn figures() -> Result<()> {
     let (without, with) = (one_by_one(bare).await?, one_by_one(proxy.rest).await?);
     println!("\n| Calls one by one | bare relay | proxy | added |\n|---|---|---|---|");
     for (name, thousandths) in [("p50", 500), ("p99", 990), ("p99.9", 999)] {
-        let (before, after) = (per_mille(&without, thousandths), per_mille(&with, thousandths));
+        let (before, after) = (
+            per_mille(&without, thousandths),
+            per_mille(&with, thousandths),
+        );
         let added = micros(after.saturating_sub(before));
-        println!("| {name} | {} | {} | {added} |", micros(before), micros(after));
+        println!(
+            "| {name} | {} | {} | {added} |",
+            micros(before),
+            micros(after)
+        );
     }
 
     let (without, with) = (together(bare).await?, together(proxy.rest).await?);
     let (_, most) = proxy.memory()?;
-    println!("\n| Calls of {CALLERS} callers | bare relay | proxy | ratio | memory at most |\n|---|---|---|---|---|");
+    println!(
+        "\n| Calls of {CALLERS} callers | bare relay | proxy | ratio | memory at most |\n|---|---|---|---|---|"
+    );
     let share = ratio(with, without);
     println!("| in a second | {without:.0} | {with:.0} | {share} | {most:.0} MiB |");
 
@@ -102,16 +111,24 @@ pub async fn figures() -> Result<()> {
 
 /// At Discord's pace, with the latency of a real one.
 async fn paced(discord: &Discord) -> Result<()> {
-    println!("\n| At Discord's pace, answers after 100 ms | bound | measured | 429s |\n|---|---|---|---|");
+    println!(
+        "\n| At Discord's pace, answers after 100 ms | bound | measured | 429s |\n|---|---|---|---|"
+    );
     let latency = Duration::from_millis(100);
     discord.answers_after(latency);
 
     let proxy = Proxy::start(discord.rest, 10_000).await?;
     discord.limits(Some((20, Duration::from_secs(1))));
     let before = discord.limited();
-    let took = at_once(proxy.rest, BANS, |user| format!("/guilds/1/bans/{}", user + 1)).await?;
+    let took = at_once(proxy.rest, BANS, |user| {
+        format!("/guilds/1/bans/{}", user + 1)
+    })
+    .await?;
     let refused = discord.limited() - before;
-    println!("| {BANS} calls of one bucket, 20 in a second | 10.5 s | {} | {refused} |", millis(took));
+    println!(
+        "| {BANS} calls of one bucket, 20 in a second | 10.5 s | {} | {refused} |",
+        millis(took)
+    );
     drop(proxy);
 
     let proxy = Proxy::start(discord.rest, 0).await?;
@@ -119,12 +136,17 @@ async fn paced(discord: &Discord) -> Result<()> {
     let before = discord.limited();
     let took = at_once(proxy.rest, READS, |id| format!("/channels/{}", id + 1)).await?;
     let refused = discord.limited() - before;
-    println!("| {READS} calls, 50 in a second | 11 s | {} | {refused} |", millis(took));
+    println!(
+        "| {READS} calls, 50 in a second | 11 s | {} | {refused} |",
+        millis(took)
+    );
 
     discord.answers_after(Duration::ZERO);
     let http = client()?;
     let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let most = descriptors.map_or(usize::MAX, |most| usize::try_from(most / 4).unwrap_or(usize::MAX));
+    let most = descriptors.map_or(usize::MAX, |most| {
+        usize::try_from(most / 4).unwrap_or(usize::MAX)
+    });
     let waiting = JOBS.min(most);
     let jobs: Vec<_> = (0..waiting)
         .map(|id| {
@@ -137,7 +159,10 @@ async fn paced(discord: &Discord) -> Result<()> {
     until_waiting(&http, &proxy, waiting * 8 / 10).await?;
     let begun = Instant::now();
     let ban = http.put(format!("http://{}/api/v10/guilds/1/bans/2", proxy.rest));
-    let ban = ban.header("authorization", format!("Bot {TOKEN}")).send().await?;
+    let ban = ban
+        .header("authorization", format!("Bot {TOKEN}"))
+        .send()
+        .await?;
     ensure!(ban.status().is_success(), "the ban: {}", ban.status());
     let took = millis(begun.elapsed());
     let (now, _) = proxy.memory()?;

@@ -148,9 +148,15 @@ impl Gateway {
     ///
     /// # Errors
     /// See [`ReshardError`]: everything is as before.
-    pub async fn reshard(&self, wanted: Option<u16>, bot: &GatewayBot) -> Result<u16, ReshardError> {
+    pub async fn reshard(
+        &self,
+        wanted: Option<u16>,
+        bot: &GatewayBot,
+    ) -> Result<u16, ReshardError> {
         let old = self.fleet().ok_or(ReshardError::NotReady)?;
-        let count = wanted.filter(|wanted| *wanted > 0).unwrap_or(bot.shards.max(1));
+        let count = wanted
+            .filter(|wanted| *wanted > 0)
+            .unwrap_or(bot.shards.max(1));
         if usize::from(count) == old.shards.len() {
             return Err(ReshardError::Same(count));
         }

@@ -391,7 +391,9 @@ impl Gateway {
         for (shard, guild) in session.end() {
             if self.settings.voice_leave {
                 // Where too many commands wait it stays, and is silent.
-                shard.commands.push(session.sight.session, voice::leave(guild));
+                shard
+                    .commands
+                    .push(session.sight.session, voice::leave(guild));
             }
         }
     }

@@ -88,7 +88,8 @@ mod tests {
     use crate::gateway::log::Limits;
 
     const READY: &str = r#"{"t":"READY","s":1,"op":0,"d":{"v":10,"user":{"id":"9"},"guilds":[{"id":"5"}],"session_id":"up"}}"#;
-    const CREATE: &str = r#"{"t":"GUILD_CREATE","s":2,"op":0,"d":{"id":"5","members":[],"voice_states":[]}}"#;
+    const CREATE: &str =
+        r#"{"t":"GUILD_CREATE","s":2,"op":0,"d":{"id":"5","members":[],"voice_states":[]}}"#;
     const JOINED: &str = r#"{"t":"VOICE_STATE_UPDATE","s":3,"op":0,"d":{"guild_id":"5","user_id":"9","channel_id":"7","session_id":"v"}}"#;
 
     fn join(channel: &str) -> Bytes {
@@ -127,7 +128,11 @@ mod tests {
         assert!(shard.speak(guild, 1, join("\"7\"")));
         assert_eq!(sent(&shard), [join("\"7\"")]);
         for other in ["\"8\"", "null", "7"] {
-            let first = if other == "7" { vec![leave(guild)] } else { vec![] };
+            let first = if other == "7" {
+                vec![leave(guild)]
+            } else {
+                vec![]
+            };
             assert!(shard.speak(guild, 2, join(other)));
             let expected = [first, vec![join(other)]].concat();
             assert_eq!(sent(&shard), expected, "{other}");

@@ -6,8 +6,8 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RETRY_AFTER,
-    TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, RETRY_AFTER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
@@ -33,7 +33,9 @@ pub enum Local {
     /// The proxy stops.
     Stopping,
     /// Discord did not answer; `repeatable`: asking twice is harmless.
-    Silent { repeatable: bool },
+    Silent {
+        repeatable: bool,
+    },
     /// The body did not come, or is too long.
     Body,
     Outside,
@@ -237,7 +239,10 @@ mod tests {
         assert_eq!(passed, expected);
         assert_eq!(request_headers(&given, true)["content-length"], "3");
         let own = headers(&[("user-agent", "DiscordBot (x, 1)")]);
-        assert_eq!(request_headers(&own, false)["user-agent"], "DiscordBot (x, 1)");
+        assert_eq!(
+            request_headers(&own, false)["user-agent"],
+            "DiscordBot (x, 1)"
+        );
     }
 
     #[test]

@@ -66,7 +66,10 @@ struct Call {
 
 /// What is sent, and whether it can be sent again.
 enum Payload {
-    Kept(Bytes, #[allow(dead_code, reason = "its place is kept with it")] Option<OwnedSemaphorePermit>),
+    Kept(
+        Bytes,
+        #[allow(dead_code, reason = "its place is kept with it")] Option<OwnedSemaphorePermit>,
+    ),
     Flowing(Option<Body>, Option<u64>),
 }
 
@@ -264,9 +267,7 @@ impl Rest {
                     Duration::from_secs(length / PER_SECOND)
                 });
                 match body.take() {
-                    Some(body) => {
-                        request.body(reqwest::Body::wrap_stream(body.into_data_stream()))
-                    }
+                    Some(body) => request.body(reqwest::Body::wrap_stream(body.into_data_stream())),
                     None => return Err(Local::Body),
                 }
             }
@@ -419,7 +420,10 @@ impl Rest {
             .http
             .get(format!("{}/api/v10/users/@me", self.origin))
             .header(AUTHORIZATION, authorization)
-            .header(http::header::USER_AGENT, splashtail_discord::UserAgent::VALUE)
+            .header(
+                http::header::USER_AGENT,
+                splashtail_discord::UserAgent::VALUE,
+            )
             .send();
         let answer = tokio::select! {
             answer = asking => answer,
@@ -442,7 +446,9 @@ impl Rest {
         let length = body.size_hint().exact();
         let place = length.filter(|length| *length <= KEPT).and_then(|length| {
             let kilobytes = u32::try_from(length / 1024 + 1).ok()?;
-            Arc::clone(&self.bodies).try_acquire_many_owned(kilobytes).ok()
+            Arc::clone(&self.bodies)
+                .try_acquire_many_owned(kilobytes)
+                .ok()
         });
         let (Some(length), Some(place)) = (length, place) else {
             return Ok(Payload::Flowing(Some(body), length));

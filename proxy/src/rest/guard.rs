@@ -269,7 +269,10 @@ mod tests {
         };
         assert_eq!(guard.judge(reply, now), Verdict::Go);
         refused(&mut guard, "bad", NOTHING - URGENT_ONLY, now);
-        assert_eq!(guard.judge(in_containment("good"), now), Verdict::Wait(ends));
+        assert_eq!(
+            guard.judge(in_containment("good"), now),
+            Verdict::Wait(ends)
+        );
         assert_eq!(guard.judge(reply, now), Verdict::Wait(ends));
         assert_eq!(guard.judge(asked("bad"), at(660)), Verdict::Go);
     }
@@ -295,7 +298,11 @@ mod tests {
         assert_eq!(guard.judge(asked("x"), at(34)), Verdict::Go);
         guard.ended(asked("x"), Ended::Well, at(34));
         forbid(&mut guard, at(35));
-        assert_eq!(guard.judge(asked("x"), at(35)), Verdict::Go, "it was allowed");
+        assert_eq!(
+            guard.judge(asked("x"), at(35)),
+            Verdict::Go,
+            "it was allowed"
+        );
         // Once in a while is nothing.
         for minute in 2..20 {
             forbid(&mut guard, at(minute * 120));

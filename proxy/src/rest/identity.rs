@@ -209,7 +209,10 @@ mod tests {
             all.of(Some(&header(&format!("Bearer {number}"))), 50);
             assert!(all.list().len() <= MOST);
         }
-        assert!(!Arc::ptr_eq(&first, &all.of(Some(&header("Bot first")), 50)));
+        assert!(!Arc::ptr_eq(
+            &first,
+            &all.of(Some(&header("Bot first")), 50)
+        ));
     }
 
     #[test]

@@ -191,7 +191,10 @@ mod tests {
         ] {
             let path = format!("/channels/1/messages/{}", id(ago));
             let route = target(&Method::DELETE, &path).route;
-            assert_eq!(route.template, format!("DELETE /channels/{{id}}/messages/{end}"));
+            assert_eq!(
+                route.template,
+                format!("DELETE /channels/{{id}}/messages/{end}")
+            );
             let route = target(&Method::PATCH, &path).route;
             assert_eq!(route.template, "PATCH /channels/{id}/messages/{id}");
         }
@@ -203,14 +206,20 @@ mod tests {
         let first = target(&Method::POST, &first);
         assert!(first.of_interaction && first.has_token && !first.is_too_late(now()));
         assert!(first.is_too_late(now() + Duration::seconds(5)));
-        for path in ["/webhooks/77/t", "/webhooks/5/aW50ZXJhY3Rpb246MQ/messages/@original"] {
+        for path in [
+            "/webhooks/77/t",
+            "/webhooks/5/aW50ZXJhY3Rpb246MQ/messages/@original",
+        ] {
             let target = target(&Method::POST, path);
             assert!(target.of_interaction && target.webhook.is_none(), "{path}");
         }
         let webhook = target(&Method::POST, "/webhooks/5/t");
         assert_eq!(webhook.webhook, Some(("5".into(), "t".into())));
         assert!(!webhook.of_interaction && webhook.has_token);
-        assert_eq!(target(&Method::PATCH, "/webhooks/5/t/messages/6").webhook, None);
+        assert_eq!(
+            target(&Method::PATCH, "/webhooks/5/t/messages/6").webhook,
+            None
+        );
         assert!(!target(&Method::GET, "/webhooks/5").has_token);
     }
 
@@ -225,7 +234,10 @@ mod tests {
     fn what_stops_somebody_goes_first() {
         let lane = |method, path| target(&method, path).lane();
         assert_eq!(lane(Method::PUT, "/guilds/1/bans/2"), Lane::Containment);
-        assert_eq!(lane(Method::DELETE, "/guilds/1/members/2"), Lane::Containment);
+        assert_eq!(
+            lane(Method::DELETE, "/guilds/1/members/2"),
+            Lane::Containment
+        );
         assert_eq!(lane(Method::DELETE, "/guilds/1/bans/2"), Lane::Interactive);
         assert_eq!(lane(Method::GET, "/guilds/1"), Lane::Interactive);
     }

@@ -99,9 +99,9 @@ impl Rest {
         let now = self.clock.monotonic();
         self.guard().remember(&kept.refusals, ago, now);
         for bot in kept.bots.into_iter().take(MOST_BOTS) {
-            let identity =
-                self.identities
-                    .of_name(bot.name, Kind::Bot, self.settings.per_second);
+            let identity = self
+                .identities
+                .of_name(bot.name, Kind::Bot, self.settings.per_second);
             identity.limits.remember(bot.routes);
         }
     }

@@ -18,7 +18,7 @@ async fn order(b: &Bench, shards: u16) -> u16 {
 async fn connected(b: &Bench, shards: u16) -> usize {
     let sessions = b.sandbox.client().unwrap().sessions().await.unwrap();
     let of = |session: &&splashtail_sandbox::control::types::SessionInfo| {
-        session.connected && session.shard[1] == shards
+        session.connected && session.shard[1] == u32::from(shards)
     };
     sessions.iter().filter(of).count()
 }
@@ -38,7 +38,11 @@ async fn clients_notice_nothing_of_another_number_of_shards() {
         b.say(&channel, &said.to_string()).await;
         said += 1;
         let is_over = connected(&b, 4).await == 0 && connected(&b, 2).await == 2;
-        if is_over && !b.get("/api/status").await["data"]["resharding"].as_bool().unwrap() {
+        if is_over
+            && !b.get("/api/status").await["data"]["resharding"]
+                .as_bool()
+                .unwrap()
+        {
             break;
         }
         assert!(said < 5_000, "it is never over");
@@ -67,7 +71,9 @@ async fn clients_notice_nothing_of_another_number_of_shards() {
     again.hello().await;
     again.resume(&session, seq).await;
     assert_eq!(again.until("MESSAGE_CREATE").await["content"], "missed");
-    again.until("RESUMED").await;
+    if !again.heard.iter().any(|payload| payload["t"] == "RESUMED") {
+        again.until("RESUMED").await;
+    }
 }
 
 #[tokio::test]

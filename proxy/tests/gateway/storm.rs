@@ -148,5 +148,7 @@ async fn nothing_is_lost_and_nothing_comes_twice() {
     }
     assert_eq!(b.identifies(), 4, "no identify at Discord");
     let comings = comings.load(Ordering::Relaxed);
-    println!("| {total} events, {comings} comings of clients | none lost, none twice, no identify |");
+    println!(
+        "| {total} events, {comings} comings of clients | none lost, none twice, no identify |"
+    );
 }

@@ -212,5 +212,10 @@ pub fn limited(scope: &'static str, retry_after: f64) -> Response {
 
 pub fn html(code: u16) -> Response {
     let head = [("content-type", "text/html")];
-    (StatusCode::from_u16(code).unwrap(), head, Body::from("<html>")).into_response()
+    (
+        StatusCode::from_u16(code).unwrap(),
+        head,
+        Body::from("<html>"),
+    )
+        .into_response()
 }

@@ -3,6 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
 mod fake;
-mod passage;
 mod pacing;
+mod passage;
 mod trouble;

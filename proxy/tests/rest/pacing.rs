@@ -22,7 +22,10 @@ struct Bucket {
 impl Bucket {
     fn take(&mut self) -> axum::response::Response {
         let now = Instant::now();
-        let began = match self.began.filter(|began| now.duration_since(*began) < self.window) {
+        let began = match self
+            .began
+            .filter(|began| now.duration_since(*began) < self.window)
+        {
             Some(began) => began,
             None => {
                 self.used = 0;
@@ -30,7 +33,9 @@ impl Bucket {
             }
         };
         self.began = Some(began);
-        let left = (began + self.window).saturating_duration_since(now).as_secs_f64();
+        let left = (began + self.window)
+            .saturating_duration_since(now)
+            .as_secs_f64();
         if self.used >= self.limit {
             return limited("user", left);
         }
@@ -85,10 +90,17 @@ async fn containment_goes_before_hundreds_of_jobs() {
         .collect();
     // A fifth of the second is not theirs.
     b.until_seen(40).await;
-    let ban = b.call(Method::PUT, "/guilds/1/bans/2").send().await.unwrap();
+    let ban = b
+        .call(Method::PUT, "/guilds/1/bans/2")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(ban.status(), 200);
     let seen = b.seen();
-    let place = seen.iter().position(|seen| seen.method == Method::PUT).unwrap();
+    let place = seen
+        .iter()
+        .position(|seen| seen.method == Method::PUT)
+        .unwrap();
     assert!(place < 400, "after {place} of 400 jobs");
     jobs.iter().for_each(tokio::task::JoinHandle::abort);
 }
@@ -100,11 +112,18 @@ async fn a_429_is_waited_for_here() {
         _ => ok(),
     })
     .await;
-    let got = b.call(Method::POST, "/channels/1/messages").body("x").send();
+    let got = b
+        .call(Method::POST, "/channels/1/messages")
+        .body("x")
+        .send();
     assert_eq!(got.await.unwrap().status(), 200);
     assert_eq!(b.count(), 3);
     assert!(b.seen().iter().all(|seen| seen.body == "x"));
-    assert_eq!(b.rest.report().refused_in_ten_minutes, 0, "shared ones are free");
+    assert_eq!(
+        b.rest.report().refused_in_ten_minutes,
+        0,
+        "shared ones are free"
+    );
 }
 
 #[tokio::test]
@@ -126,15 +145,31 @@ async fn who_cannot_wait_is_told_at_once_and_by_whom() {
     let got = call.header(proxied::PATIENCE, "100").send().await.unwrap();
     assert_eq!(got.status(), 429);
     assert_eq!(got.headers()[proxied::GENERATED], "queue");
-    let wait: u64 = got.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    let wait: u64 = got.headers()["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
     assert!((2_900..=3_000).contains(&wait), "{wait}");
     // The platform's own client hears the same.
     let proxy = format!("http://{}", b.address).parse().unwrap();
-    let discord = Discord::new(&proxy, &proxy, &TOKEN.to_owned().into(), SystemClock::shared());
-    let discord = discord.unwrap().behind(Some(&proxy), "test").in_lane(Lane::Containment);
-    let call = discord.get("/guilds/1").longest_wait(Duration::from_secs(5));
+    let discord = Discord::new(
+        &proxy,
+        &proxy,
+        &TOKEN.to_owned().into(),
+        SystemClock::shared(),
+    );
+    let discord = discord
+        .unwrap()
+        .behind(Some(&proxy), "test")
+        .in_lane(Lane::Containment);
+    let call = discord
+        .get("/guilds/1")
+        .longest_wait(Duration::from_secs(5));
     match call.send().await.unwrap_err() {
-        DiscordError::RateLimited { retry_after, scope, .. } => {
+        DiscordError::RateLimited {
+            retry_after, scope, ..
+        } => {
             assert!(retry_after > Duration::from_secs(2_900));
             assert_eq!(scope, RateLimitScope::User);
         }
@@ -148,7 +183,10 @@ async fn who_cannot_wait_is_told_at_once_and_by_whom() {
 async fn tokens_have_lines_of_their_own() {
     let b = bench(SystemClock::shared(), |_, _| of_bucket(1, 0, 3_000.0)).await;
     assert_eq!(b.get("/guilds/1").await.status(), 200);
-    let other = b.http.get(b.url("/guilds/1")).header("authorization", "Bot other");
+    let other = b
+        .http
+        .get(b.url("/guilds/1"))
+        .header("authorization", "Bot other");
     assert_eq!(other.send().await.unwrap().status(), 200);
     assert_eq!(b.rest.report().tokens, 2);
 }

@@ -14,7 +14,10 @@ use tokio_util::task::TaskTracker;
 use crate::fake::{PATIENCE, TOKEN, bench, bench_with, html, of_bucket, ok, status};
 
 fn forbidden() -> axum::response::Response {
-    status(403, json!({"message": "Missing Permissions", "code": 50_013}))
+    status(
+        403,
+        json!({"message": "Missing Permissions", "code": 50_013}),
+    )
 }
 
 #[tokio::test]
@@ -31,19 +34,31 @@ async fn what_is_refused_again_and_again_stays_here() {
     // Another server, and whoever stops an attack, may ask.
     assert_eq!(b.get("/guilds/2/bans").await.status(), 403);
     let urgent = b.call(Method::GET, "/guilds/1/bans");
-    urgent.header(proxied::PRIORITY, "containment").send().await.unwrap();
+    urgent
+        .header(proxied::PRIORITY, "containment")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(b.count(), 7);
     assert_eq!(b.rest.report().refused_in_ten_minutes, 7);
 }
 
 #[tokio::test]
 async fn a_token_that_is_not_known_is_not_sent_again() {
-    let b = bench(SystemClock::shared(), |_, _| status(401, json!({"message": "401: Unauthorized", "code": 0}))).await;
+    let b = bench(SystemClock::shared(), |_, _| {
+        status(401, json!({"message": "401: Unauthorized", "code": 0}))
+    })
+    .await;
     assert_eq!(b.get("/guilds/1").await.status(), 401);
     b.until_seen(2).await;
     assert_eq!(b.seen()[1].path, "/api/v10/users/@me");
     let waiting = async {
-        while !b.get("/guilds/1").await.headers().contains_key(proxied::GENERATED) {
+        while !b
+            .get("/guilds/1")
+            .await
+            .headers()
+            .contains_key(proxied::GENERATED)
+        {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -88,7 +103,10 @@ async fn webhooks_that_are_gone_are_not_asked_for() {
 async fn a_block_of_the_address_stops_everybody() {
     let b = bench(SystemClock::shared(), |_, _| html(429)).await;
     let impatient = |token: &'static str| {
-        let call = b.http.get(b.url("/guilds/1")).header("authorization", token);
+        let call = b
+            .http
+            .get(b.url("/guilds/1"))
+            .header("authorization", token);
         call.header(proxied::PATIENCE, "1000").send()
     };
     let first = impatient("Bot a").await.unwrap();
@@ -102,7 +120,9 @@ async fn a_block_of_the_address_stops_everybody() {
 #[tokio::test]
 async fn silence_is_told_so_that_nothing_is_done_twice() {
     // A Discord that takes connections and never answers.
-    let silent = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let silent = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .unwrap();
     let api = format!("http://{}", silent.local_addr().unwrap());
     let clock = ManualClock::new(DateTime::UNIX_EPOCH);
     let change = move |settings: &mut Settings| settings.api = api.parse().unwrap();
@@ -124,7 +144,12 @@ async fn silence_is_told_so_that_nothing_is_done_twice() {
 async fn without_a_connection_nothing_was_sent() {
     let change = |settings: &mut Settings| settings.api = "http://127.0.0.1:1".parse().unwrap();
     let b = bench_with(SystemClock::shared(), change, |_, _| ok()).await;
-    let got = b.call(Method::POST, "/channels/1/messages").body("x").send().await.unwrap();
+    let got = b
+        .call(Method::POST, "/channels/1/messages")
+        .body("x")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(got.status(), 503);
     assert_eq!(got.headers()[proxied::GENERATED], "unsent");
 }
@@ -154,7 +179,9 @@ async fn interactions_that_are_over_are_not_answered() {
     // From this it is known what time Discord has.
     b.get("/users/@me").await;
     // Of the year 2015.
-    let late = b.call(Method::POST, "/interactions/4194304/t/callback").body("{}");
+    let late = b
+        .call(Method::POST, "/interactions/4194304/t/callback")
+        .body("{}");
     let late = late.send().await.unwrap();
     assert_eq!(late.status(), 404);
     let body: serde_json::Value = late.json().await.unwrap();
@@ -186,5 +213,9 @@ async fn what_was_learned_outlives_the_process() {
     assert_eq!(later.report().refused_in_ten_minutes, 1);
     std::fs::write(&path, "{").unwrap();
     let fresh = Rest::new(settings(), SystemClock::shared(), TaskTracker::new()).unwrap();
-    assert_eq!(fresh.report().refused_in_ten_minutes, 0, "damage costs what was known");
+    assert_eq!(
+        fresh.report().refused_in_ten_minutes,
+        0,
+        "damage costs what was known"
+    );
 }

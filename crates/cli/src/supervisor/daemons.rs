@@ -208,21 +208,24 @@ pub static DAEMONS: &[Daemon] = &[
         programs: &[],
         runs: |wish| wish.proxy && matches!(wish.role, Role::Everything | Role::Webserver),
         after: &[SANDBOX],
-        sockets: &[Socket {
-            what: "gateway proxy",
-            key: "simple_gateway_proxy.port",
-            port: PortOf::Config(|config| {
-                let proxy = &mut config.simple_gateway_proxy;
-                (LOOPBACK, &mut proxy.port)
-            }),
-            announce: |config, url| config.simple_gateway_proxy.url = url.clone(),
-        }, Socket {
-            what: "REST proxy",
-            key: "proxy.rest_port",
-            port: PortOf::Config(|config| (LOOPBACK, &mut config.proxy.rest_port)),
-            // Whoever names another proxy keeps it, so the plan tells of this one itself.
-            announce: nobody,
-        }],
+        sockets: &[
+            Socket {
+                what: "gateway proxy",
+                key: "simple_gateway_proxy.port",
+                port: PortOf::Config(|config| {
+                    let proxy = &mut config.simple_gateway_proxy;
+                    (LOOPBACK, &mut proxy.port)
+                }),
+                announce: |config, url| config.simple_gateway_proxy.url = url.clone(),
+            },
+            Socket {
+                what: "REST proxy",
+                key: "proxy.rest_port",
+                port: PortOf::Config(|config| (LOOPBACK, &mut config.proxy.rest_port)),
+                // Whoever names another proxy keeps it, so the plan tells of this one itself.
+                announce: nobody,
+            },
+        ],
         health: 0,
         arguments: environment_argument,
         environment: |_| Vec::new(),

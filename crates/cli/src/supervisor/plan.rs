@@ -20,8 +20,7 @@ use url::Url;
 use super::cluster_copy;
 use super::daemons::{
     CLUSTERER, DAEMONS, Daemon, JOBSERVER, PROXY, PlanOptions, PortOf, REST_PROXY, Role, SANDBOX,
-    WEBSERVER,
-    Wish, stages,
+    WEBSERVER, Wish, stages,
 };
 use super::ports::Ports;
 use super::process::DaemonSpec;

@@ -264,12 +264,7 @@ impl Pass<'_> {
     }
 
     /// An answer came. `limited`: what it said if it was a 429.
-    pub fn answered(
-        self,
-        status: StatusCode,
-        told: Option<&Told>,
-        limited: Option<Limited>,
-    ) {
+    pub fn answered(self, status: StatusCode, told: Option<&Told>, limited: Option<Limited>) {
         let now = self.limits.clock.monotonic();
         let mut state = self.limits.state();
         if let Some(refusals) = &mut state.refusals

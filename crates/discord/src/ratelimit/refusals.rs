@@ -122,6 +122,10 @@ mod tests {
         assert_eq!(after.minutes(at(7)), [1, 2, 3, 0, 0, 0, 0, 0, 0, 0]);
         after.remember(&kept, 9, at(7));
         assert_eq!(after.total(at(8)), 8, "the rest is over");
-        assert_eq!(after.wait(8, at(8)), Some(at(52)), "it was in the last minute");
+        assert_eq!(
+            after.wait(8, at(8)),
+            Some(at(52)),
+            "it was in the last minute"
+        );
     }
 }

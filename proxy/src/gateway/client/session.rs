@@ -68,7 +68,10 @@ impl Sources {
     /// Whether they are the very same shards.
     pub fn are(&self, others: &Self) -> bool {
         let pairs = self.0.iter().zip(others.0.iter());
-        self.0.len() == others.0.len() && pairs.into_iter().all(|(one, other)| Arc::ptr_eq(one, other))
+        self.0.len() == others.0.len()
+            && pairs
+                .into_iter()
+                .all(|(one, other)| Arc::ptr_eq(one, other))
     }
 
     /// With others behind them.
