@@ -13,12 +13,10 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use hyper::body::Body as _;
 use serde::Deserialize;
 use serde_json::Value;
 use splashtail_discord::ratelimit::{Limited, Pass, Standing, Told, TooLong, is_refusal, read_429};
 use splashtail_discord::{Lane, RateLimitScope, proxied};
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, warn};
 use url::Url;
 
@@ -27,6 +25,7 @@ use super::answer::{self, Local};
 use super::guard::{self, Asked, Ended, Verdict};
 use super::identity::{Identity, Kind};
 use super::path::{PathError, Target, below};
+use super::payload::Payload;
 
 /// A call waits for its turn for so long, unless it says otherwise, …
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,16 +36,8 @@ const MOST_LIMITED: u32 = 3;
 /// Connections that were refused, for one call.
 const MOST_UNSENT: u32 = 3;
 const UNSENT_PAUSE: Duration = Duration::from_millis(200);
-/// For the head of Discord's answer, …
+/// For the head of Discord's answer, when there is no body.
 const ANSWER: Duration = Duration::from_secs(15);
-/// … and a second more for so much of a body, …
-const PER_SECOND: u64 = 256 << 10;
-/// … or so long for one whose length nobody knows.
-const UNKNOWN_BODY: Duration = Duration::from_secs(120);
-/// Bodies that are kept, so that they can be sent again; longer ones flow through.
-const KEPT: u64 = 8 << 20;
-/// For a caller to send a body that is kept.
-const UPLOAD: Duration = Duration::from_secs(30);
 /// Bodies of refusals, which are looked at.
 const REFUSAL: usize = 1 << 20;
 
@@ -62,15 +53,6 @@ struct Call {
     give_up_at: Duration,
     exactly: u64,
     webhook: Option<u64>,
-}
-
-/// What is sent, and whether it can be sent again.
-enum Payload {
-    Kept(
-        Bytes,
-        #[allow(dead_code, reason = "its place is kept with it")] Option<OwnedSemaphorePermit>,
-    ),
-    Flowing(Option<Body>, Option<u64>),
 }
 
 /// What became of one request.
@@ -152,9 +134,8 @@ impl Rest {
     ) -> Result<Response, Local> {
         self.check_token(call)?;
         self.admit(call).await?;
-        let mut payload = self.payload(body).await?;
-        let keeps_length = matches!(payload, Payload::Flowing(_, Some(_)));
-        let mut headers = answer::request_headers(given, keeps_length);
+        let mut payload = Payload::read(body, &self.bodies, &self.clock).await?;
+        let mut headers = answer::request_headers(given, payload.keeps_length());
         if let Some(authorization) = &call.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
@@ -251,27 +232,14 @@ impl Rest {
         payload: &mut Payload,
         mut pass: Pass<'_>,
     ) -> Result<Sent, Local> {
-        let mut patience = ANSWER;
-        let request = self
+        let (body, more) = payload.send()?;
+        let mut request = self
             .http
             .request(call.method.clone(), call.url.clone())
             .headers(headers.clone());
-        let request = match payload {
-            Payload::Kept(bytes, _) if bytes.is_empty() => request,
-            Payload::Kept(bytes, _) => {
-                patience += Duration::from_secs(bytes.len() as u64 / PER_SECOND);
-                request.body(bytes.clone())
-            }
-            Payload::Flowing(body, length) => {
-                patience += length.map_or(UNKNOWN_BODY, |length| {
-                    Duration::from_secs(length / PER_SECOND)
-                });
-                match body.take() {
-                    Some(body) => request.body(reqwest::Body::wrap_stream(body.into_data_stream())),
-                    None => return Err(Local::Body),
-                }
-            }
-        };
+        if let Some(body) = body {
+            request = request.body(body);
+        }
         let silent = Local::Silent {
             repeatable: call.method.is_idempotent(),
         };
@@ -281,7 +249,7 @@ impl Rest {
         let response = tokio::select! {
             response = request.send() => response,
             // Dropped, the pass counts as lost: Discord may know of it.
-            () = self.clock.sleep(patience) => return Err(silent),
+            () = self.clock.sleep(ANSWER + more) => return Err(silent),
         };
         let response = match response {
             Ok(response) => response,
@@ -437,31 +405,6 @@ impl Rest {
         let now = self.clock.monotonic();
         self.guard().ended(call.asked(), ended, now);
     }
-
-    /// Keeps what is short enough, before it stands in line: a caller who sends slowly holds no place.
-    async fn payload(&self, body: Body) -> Result<Payload, Local> {
-        if body.is_end_stream() {
-            return Ok(Payload::Kept(Bytes::new(), None));
-        }
-        let length = body.size_hint().exact();
-        let place = length.filter(|length| *length <= KEPT).and_then(|length| {
-            let kilobytes = u32::try_from(length / 1024 + 1).ok()?;
-            Arc::clone(&self.bodies)
-                .try_acquire_many_owned(kilobytes)
-                .ok()
-        });
-        let (Some(length), Some(place)) = (length, place) else {
-            return Ok(Payload::Flowing(Some(body), length));
-        };
-        let limit = usize::try_from(length).unwrap_or(usize::MAX);
-        tokio::select! {
-            bytes = to_bytes(body, limit) => match bytes {
-                Ok(bytes) => Ok(Payload::Kept(bytes, Some(place))),
-                Err(_) => Err(Local::Body),
-            },
-            () = self.clock.sleep(UPLOAD) => Err(Local::Body),
-        }
-    }
 }
 
 impl Call {
@@ -472,16 +415,6 @@ impl Call {
             webhook: self.webhook,
             lane: self.lane,
             replies: self.target.of_interaction,
-        }
-    }
-}
-
-impl Payload {
-    /// It can be sent, perhaps again.
-    fn is_whole(&self) -> bool {
-        match self {
-            Self::Kept(..) => true,
-            Self::Flowing(body, _) => body.is_some(),
         }
     }
 }

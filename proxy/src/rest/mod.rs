@@ -10,6 +10,7 @@ mod guard;
 mod identity;
 mod pace;
 mod path;
+mod payload;
 mod state;
 
 use std::collections::HashSet;
