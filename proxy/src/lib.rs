@@ -170,6 +170,9 @@ pub async fn serve_on(
 fn crowded(descriptors: u64) -> ServeOptions {
     let total = usize::try_from(descriptors / 3).unwrap_or(usize::MAX);
     ServeOptions {
+        // HTTP clients give a connection up that was idle for 90 s. They should be the ones: a call that
+        // meets one that ends has an outcome that nobody knows.
+        header_timeout: Duration::from_secs(120),
         capacity: Capacity {
             total: total.clamp(256, 16_384),
             ..Capacity::default()

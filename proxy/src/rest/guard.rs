@@ -62,8 +62,6 @@ pub enum Ended {
     /// A 401, or a 429 that counts.
     Refused,
     NoWebhook,
-    /// Anything else.
-    Otherwise,
 }
 
 #[derive(Debug)]
@@ -136,7 +134,6 @@ impl Guard {
             Ended::Well => {
                 self.forbidden.remove(&asked.exactly);
             }
-            Ended::Otherwise => {}
             Ended::Refused => self.refused(asked.template, now),
             Ended::Forbidden(body) => {
                 self.refused(asked.template, now);
