@@ -35,6 +35,7 @@ files![
     "guarded",
     "lines",
     "moderation",
+    "raid",
     "settings",
     "setup",
 ];

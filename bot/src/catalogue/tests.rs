@@ -170,6 +170,7 @@ const MOVED: &[&str] = &[
     "modules/guarded/text.rs",
     "modules/jobs",
     "modules/moderation",
+    "modules/raid",
     "modules/server_backups",
     "modules/settings/commands.rs",
     "modules/settings/imports.rs",

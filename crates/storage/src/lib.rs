@@ -23,6 +23,7 @@ mod owner;
 mod postgres;
 mod profile;
 mod protection;
+mod raid;
 mod schedule;
 mod setting;
 mod setup;
@@ -57,6 +58,8 @@ pub use open::Storage;
 pub use owner::{InvalidOwner, Owner};
 pub use profile::ProfileStore;
 pub use protection::{IncidentRow, ProtectionStore, Reaction};
+pub use protection::{IncidentRow, ProtectionStore};
+pub use raid::{RaidStore, WaveRow};
 pub use schedule::{Due, Keep, Schedule, ScheduleStore, Trouble};
 pub use setting::{
     ChangedEntry, Edit, NewChange, REMEMBERED_CHANGES, SettingRow, SettingStore, Snapshot, Written,

@@ -124,11 +124,15 @@ impl Engine {
     }
 
     pub fn set_policy(&mut self, policy: Policy) {
-        let begins = matches!(self.policy.mode, Mode::Off | Mode::DryRun)
-            && matches!(policy.mode, Mode::Ask | Mode::Auto);
+        let acts = matches!(policy.mode, Mode::Ask | Mode::Auto);
         self.policy = policy;
         // What a dry run would have done was not done.
-        if begins {
+        if acts
+            && self
+                .wave
+                .as_ref()
+                .is_some_and(|wave| wave.mode == Mode::DryRun)
+        {
             self.wave = None;
         }
     }

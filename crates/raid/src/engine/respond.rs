@@ -47,7 +47,6 @@ impl Engine {
         if wave.phase != Phase::Open {
             return Vec::new();
         }
-        wave.mode = mode;
         let mut effects = Vec::new();
         let is_raid = wave.grade >= Grade::Raid;
         if is_raid && wave.declared.is_none() {

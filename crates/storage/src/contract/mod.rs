@@ -16,6 +16,7 @@ mod outages;
 mod profiles;
 mod protections;
 mod queue;
+mod raids;
 mod schedules;
 mod settings;
 mod setup;
