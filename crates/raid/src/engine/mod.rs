@@ -13,7 +13,7 @@ use crate::arrival::{Arrival, Exempt};
 use crate::baseline::Baseline;
 use crate::cohort::{Portrait, Reason, Standing, cohort};
 use crate::detector::{Grade, Known, Verdict};
-use crate::moment::{DAY, MINUTE, Moment, SECOND};
+use crate::moment::{DAY, HOUR, MINUTE, Moment, SECOND};
 use crate::policy::{Mode, Policy};
 use crate::ring::{Record, Traits};
 use crate::stream::{Stream, StreamKind};
@@ -163,10 +163,12 @@ impl Engine {
     /// What is usual, from the members of today: when they came and how they look. For a server that has
     /// no history yet.
     pub fn learn_members(&mut self, members: &[Arrival], now: Moment) {
+        // Who came just now may be why somebody asks.
+        let settled = members.iter().filter(|member| now.since(member.at) >= HOUR);
         if let Some(stream) = self.streams.get_mut(&StreamKind::Joins) {
-            let joined = members.iter().map(|member| member.at);
+            let joined = settled.clone().map(|member| member.at);
             stream.baseline = Baseline::from_members(joined, now);
-            let records: Vec<Record> = members.iter().map(|member| Record::of(member, 0)).collect();
+            let records: Vec<Record> = settled.map(|member| Record::of(member, 0)).collect();
             stream.shares.learn(records.iter(), false);
         }
     }
@@ -179,7 +181,7 @@ impl Engine {
     /// Joins that are usual in an hour from now.
     pub fn usual(&self, now: Moment) -> f64 {
         let stream = &self.streams[&StreamKind::Joins];
-        stream.baseline.expected(now, now.plus(crate::moment::HOUR))
+        stream.baseline.expected(now, now.plus(HOUR))
     }
 
     /// Somebody came, or asks to be let in.
