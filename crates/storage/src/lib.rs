@@ -9,6 +9,7 @@
 
 mod account;
 mod consent;
+mod case;
 mod engine;
 mod error;
 mod event;
@@ -40,6 +41,7 @@ mod contract;
 
 pub use account::{Account, AccountStore, LoginTold};
 pub use consent::{ConsentStore, JoinGrant, MOST_CONSENTS, NewConsent};
+pub use case::{CaseEnding, CaseNote, CaseRow, CaseStore, NewCase, OpenedCase};
 pub use error::{Outage, StorageError};
 pub use event::{EventKind, EventStore, GuildEvent};
 pub use gitlogs::{

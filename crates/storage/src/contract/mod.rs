@@ -3,6 +3,7 @@
 
 mod accounts;
 mod consents;
+mod cases;
 mod events;
 mod gitlogs;
 mod guarded;
