@@ -430,6 +430,8 @@ mod tests {
             names,
             [
                 "backups",
+                "ban",
+                "case",
                 "command_configuration",
                 "commands",
                 "guarded",
@@ -439,6 +441,7 @@ mod tests {
                 "health",
                 "help",
                 "incidents",
+                "kick",
                 "limitactions",
                 "limits",
                 "massban",
@@ -452,6 +455,8 @@ mod tests {
                 "protection_maintenance",
                 "protection_policy",
                 "protection_trust",
+                "prune_user",
+                "punishments",
                 "raid",
                 "raid_policy",
                 "register",
@@ -459,7 +464,10 @@ mod tests {
                 "settings",
                 "setup",
                 "simplehelp",
-                "stats"
+                "stats",
+                "tempban",
+                "timeout",
+                "unban"
             ]
         );
         assert_eq!(registry.facts("backup").unwrap().id, "server_backups");
