@@ -81,7 +81,10 @@ async fn report(platform: &Platform, id: u64) -> DrillReport {
 
 async fn banned(platform: &Platform) -> usize {
     let path = format!("/guilds/{GUILD}/bans?limit=1000");
-    let bans = platform.control.rest(OWNER, "GET", &path, Value::Null).await;
+    let bans = platform
+        .control
+        .rest(OWNER, "GET", &path, Value::Null)
+        .await;
     bans.unwrap().body.as_array().unwrap().len()
 }
 
@@ -106,7 +109,10 @@ async fn a_raid_is_told_in_a_dry_run_and_ended_by_one_press_when_protection_is_o
     assert!(dry.defended.is_empty(), "{dry:#?}");
     let people = say(&platform, OWNER, "raid people", json!({})).await;
     assert!(people.contains(&dry.attackers.ids[0]), "{people}");
-    assert!(people.contains("normally"), "the reasons are named: {people}");
+    assert!(
+        people.contains("normally"),
+        "the reasons are named: {people}"
+    );
     platform.control.stop_drill(drill).await.unwrap();
     assert_eq!(banned(&platform).await, 0);
 
@@ -121,7 +127,9 @@ async fn a_raid_is_told_in_a_dry_run_and_ended_by_one_press_when_protection_is_o
     })
     .await;
     assert_eq!(banned(&platform).await, 0, "nobody before somebody said so");
-    let said = backups::press(&platform, GUILD, OWNER, &shown, &ban).await.unwrap();
+    let said = backups::press(&platform, GUILD, OWNER, &shown, &ban)
+        .await
+        .unwrap();
     let said = serde_json::to_string(&said.messages).unwrap();
     assert!(said.contains("being banned"), "{said}");
     until(&platform, "most raiders are gone", async || {
@@ -132,7 +140,9 @@ async fn a_raid_is_told_in_a_dry_run_and_ended_by_one_press_when_protection_is_o
     assert!(banned(&platform).await > 0);
 
     let (shown, undo) = label(&platform, staff, "Undo").await;
-    backups::press(&platform, GUILD, OWNER, &shown, &undo).await.unwrap();
+    backups::press(&platform, GUILD, OWNER, &shown, &undo)
+        .await
+        .unwrap();
     until(&platform, "the bans are lifted", async || {
         (banned(&platform).await == 0).then_some(())
     })

@@ -47,14 +47,20 @@ async fn stranger(platform: &Platform, name: &str) -> String {
 
 async fn ban(platform: &Platform, user: &str) -> Option<Value> {
     let path = format!("/guilds/{GUILD}/bans/{user}");
-    let ban = platform.control.rest(OWNER, "GET", &path, Value::Null).await;
+    let ban = platform
+        .control
+        .rest(OWNER, "GET", &path, Value::Null)
+        .await;
     let ban = ban.unwrap();
     (ban.status == 200).then_some(ban.body)
 }
 
 async fn member(platform: &Platform, user: &str) -> Option<Value> {
     let path = format!("/guilds/{GUILD}/members/{user}");
-    let member = platform.control.rest(OWNER, "GET", &path, Value::Null).await;
+    let member = platform
+        .control
+        .rest(OWNER, "GET", &path, Value::Null)
+        .await;
     let member = member.unwrap();
     (member.status == 200).then_some(member.body)
 }
@@ -63,7 +69,10 @@ async fn member(platform: &Platform, user: &str) -> Option<Value> {
 async fn people_are_sanctioned_by_case_and_a_ban_for_a_while_ends_once() {
     let dir = tempfile::tempdir().unwrap();
     let platform = Platform::start(dir, Engines::Embedded, &[]).await.unwrap();
-    let (one, two) = (stranger(&platform, "one").await, stranger(&platform, "two").await);
+    let (one, two) = (
+        stranger(&platform, "one").await,
+        stranger(&platform, "two").await,
+    );
     let reason = "spam";
 
     let refused = json!({"user": one, "reason": reason});
@@ -84,20 +93,30 @@ async fn people_are_sanctioned_by_case_and_a_ban_for_a_while_ends_once() {
         assert!(why.starts_with("[#") && why.contains(reason), "{why}");
     }
     let path = format!("/guilds/{GUILD}/bans/{two}");
-    platform.control.rest(OWNER, "DELETE", &path, Value::Null).await.unwrap();
-    platform.control.rest(OWNER, "PUT", &path, json!({})).await.unwrap();
-    until(&platform, "what an owner does by hand is a case, too", async || {
-        let listed = say(&platform, ADMINISTRATOR, "case list", json!({"user": two})).await;
-        listed.contains("Ban lifted").then_some(())
-    })
+    platform
+        .control
+        .rest(OWNER, "DELETE", &path, Value::Null)
+        .await
+        .unwrap();
+    platform
+        .control
+        .rest(OWNER, "PUT", &path, json!({}))
+        .await
+        .unwrap();
+    until(
+        &platform,
+        "what an owner does by hand is a case, too",
+        async || {
+            let listed = say(&platform, ADMINISTRATOR, "case list", json!({"user": two})).await;
+            listed.contains("Ban lifted").then_some(())
+        },
+    )
     .await;
 
     // Stings lead to a timeout, once.
     let rule = json!({"stings": "2", "action": 0, "duration": "1h"});
     say(&platform, OWNER, "punishments create", rule).await;
-    let timeout = |stings: u32| {
-        json!({"user": PLAIN_MEMBER, "length": "1m", "reason": reason, "stings": stings})
-    };
+    let timeout = |stings: u32| json!({"user": PLAIN_MEMBER, "length": "1m", "reason": reason, "stings": stings});
     let first = say(&platform, ADMINISTRATOR, "timeout", timeout(1)).await;
     assert!(!first.contains("were reached"), "{first}");
     let second = say(&platform, ADMINISTRATOR, "timeout", timeout(1)).await;
@@ -106,7 +125,13 @@ async fn people_are_sanctioned_by_case_and_a_ban_for_a_while_ends_once() {
     assert!(!third.contains("were reached"), "{third}");
     let held = member(&platform, PLAIN_MEMBER).await.unwrap();
     assert!(held["communication_disabled_until"].is_string(), "{held}");
-    let listed = say(&platform, ADMINISTRATOR, "case list", json!({"user": PLAIN_MEMBER})).await;
+    let listed = say(
+        &platform,
+        ADMINISTRATOR,
+        "case list",
+        json!({"user": PLAIN_MEMBER}),
+    )
+    .await;
     assert!(listed.contains("3 stings count now"), "{listed}");
 
     let kicked = json!({"user": PLAIN_MEMBER, "reason": reason});
@@ -121,7 +146,10 @@ async fn people_are_sanctioned_by_case_and_a_ban_for_a_while_ends_once() {
         ban(&platform, &one).await.is_none().then_some(())
     })
     .await;
-    assert!(ban(&platform, &two).await.is_some(), "somebody else's ban stays");
+    assert!(
+        ban(&platform, &two).await.is_some(),
+        "somebody else's ban stays"
+    );
     let viewed = say(&platform, ADMINISTRATOR, "case list", json!({"user": one})).await;
     assert!(viewed.contains("Ban for a while"), "{viewed}");
     assert!(platform.stop().await.unwrap().is_empty());

@@ -35,8 +35,12 @@ pub trait CaseStore: Send + Sync {
     async fn void(&self, guild: GuildId, number: i64, why: &str) -> Result<bool, StorageError>;
 
     /// Adds to what is said about it. `false`: there is no such case.
-    async fn note(&self, guild: GuildId, number: i64, note: &CaseNote)
-    -> Result<bool, StorageError>;
+    async fn note(
+        &self,
+        guild: GuildId,
+        number: i64,
+        note: &CaseNote,
+    ) -> Result<bool, StorageError>;
 
     async fn notes(&self, guild: GuildId, number: i64) -> Result<Vec<CaseNote>, StorageError>;
 
@@ -213,7 +217,12 @@ impl CaseStore for Engine {
             let lock = query(LOCK_GUILD).bind(case.guild.to_string());
             tx.fetch_optional(lock).await?;
         }
-        let stings = || query(STINGS).bind(case.guild).bind(case.target).bind(case.at);
+        let stings = || {
+            query(STINGS)
+                .bind(case.guild)
+                .bind(case.target)
+                .bind(case.at)
+        };
         let known = query(BY_CAUSE).bind(case.guild).bind(&case.cause);
         if let Some(known) = tx.fetch_optional(known).await? {
             let number: i64 = known.get("number")?;
@@ -315,7 +324,9 @@ impl CaseStore for Engine {
     }
 
     async fn notes(&self, guild: GuildId, number: i64) -> Result<Vec<CaseNote>, StorageError> {
-        let rows = self.fetch_all(query(NOTES).bind(guild).bind(number)).await?;
+        let rows = self
+            .fetch_all(query(NOTES).bind(guild).bind(number))
+            .await?;
         let note = |row: &Row| {
             Ok(CaseNote {
                 author: row.get("author_id")?,

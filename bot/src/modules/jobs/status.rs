@@ -460,11 +460,10 @@ mod tests {
             text.starts_with(&format!("`info` {}… | <t:", "ä".repeat(499))),
             "{text}"
         );
-        let text = line(Language::English, &entry(
-            1,
-            "channel **a**\n@everyone",
-            json!({"name": "`<@1>`"}),
-        ));
+        let text = line(
+            Language::English,
+            &entry(1, "channel **a**\n@everyone", json!({"name": "`<@1>`"})),
+        );
         assert!(
             text.contains("\\*\\*a\\*\\* @\u{2060}everyone name=\"\\`\\<@\u{2060}1\\>\\`\""),
             "{text}"

@@ -50,9 +50,20 @@ async fn view(
     for note in sanctions.storage.cases().notes(guild, number).await? {
         let at = format!("<t:{}:f>", note.at.timestamp());
         let (author, said) = (format!("<@{}>", note.author), neutralise(&note.note));
-        lines.push(text!(language, "case-note", author = author, at = at, note = said));
+        lines.push(text!(
+            language,
+            "case-note",
+            author = author,
+            at = at,
+            note = said
+        ));
     }
-    show(cx, text!(language, "case-title", number = number.to_string()), lines).await
+    show(
+        cx,
+        text!(language, "case-title", number = number.to_string()),
+        lines,
+    )
+    .await
 }
 
 /// See the latest cases, of everybody or of one person.
@@ -119,7 +130,12 @@ async fn void(
     let (guild, language) = (ids::guild_of(cx)?, app::language_here(cx));
     let sanctions = cx.data().services.get::<Tools>()?.sanctions.clone();
     known(cx, &sanctions, guild, number).await?;
-    let said = match sanctions.storage.cases().void(guild, number, &reason).await? {
+    let said = match sanctions
+        .storage
+        .cases()
+        .void(guild, number, &reason)
+        .await?
+    {
         true => text!(language, "case-voided"),
         false => text!(language, "case-void-already"),
     };
@@ -139,7 +155,11 @@ async fn known(
 
 fn no_case(cx: Context<'_>, number: i64) -> BotError {
     let number = number.to_string();
-    BotError::Input(text!(app::reader_language(cx), "case-unknown", number = number))
+    BotError::Input(text!(
+        app::reader_language(cx),
+        "case-unknown",
+        number = number
+    ))
 }
 
 fn kind(language: Language, case: &CaseRow) -> String {
@@ -166,7 +186,13 @@ fn line(language: Language, case: &CaseRow) -> String {
 fn about(language: Language, case: &CaseRow) -> Vec<String> {
     let at = format!("<t:{}:f>", case.at.timestamp());
     let who = format!("<@{}>", case.target);
-    let mut lines = vec![text!(language, "case-what", kind = kind(language, case), who = who, at = at)];
+    let mut lines = vec![text!(
+        language,
+        "case-what",
+        kind = kind(language, case),
+        who = who,
+        at = at
+    )];
     lines.push(match (case.moderator, case.source.as_str()) {
         (_, "rule") => text!(language, "case-by-rule"),
         (Some(by), "outside") => text!(language, "case-by-outside", by = format!("<@{by}>")),
@@ -174,7 +200,11 @@ fn about(language: Language, case: &CaseRow) -> Vec<String> {
         (None, _) => text!(language, "case-by-nobody"),
     });
     if !case.reason.is_empty() {
-        lines.push(text!(language, "case-reason", reason = neutralise(&case.reason)));
+        lines.push(text!(
+            language,
+            "case-reason",
+            reason = neutralise(&case.reason)
+        ));
     }
     if case.stings > 0 {
         lines.push(text!(language, "case-counts", stings = case.stings));

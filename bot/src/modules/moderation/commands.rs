@@ -4,8 +4,8 @@ use poise::serenity_prelude as serenity;
 use serde_json::{Value, json};
 use splashtail_core::ids::{GuildId, TaskId, UserId};
 
-use super::deed::Deed;
 use super::Tools;
+use super::deed::Deed;
 use super::mass_bans::MassBans;
 use super::operation;
 use super::people::{MOST, Pasted};

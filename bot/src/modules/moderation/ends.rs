@@ -59,7 +59,13 @@ impl Sanctions {
 
     async fn lift(&self, case: &CaseRow) -> Result<CaseEnding, DiscordError> {
         let path = format!("/guilds/{}/bans/{}", case.guild, case.target);
-        let ban = match self.discord.get(path.clone()).longest_wait(PATIENT).send().await {
+        let ban = match self
+            .discord
+            .get(path.clone())
+            .longest_wait(PATIENT)
+            .send()
+            .await
+        {
             Ok(ban) => ban,
             Err(error) if error.code().is_some_and(|code| GONE.contains(&code)) => {
                 return Ok(CaseEnding::Superseded);
@@ -72,7 +78,11 @@ impl Sanctions {
         if !is_ours(ban["reason"].as_str(), case.number) {
             return Ok(CaseEnding::Superseded);
         }
-        let lift = self.discord.delete(path).repeated(true).longest_wait(PATIENT);
+        let lift = self
+            .discord
+            .delete(path)
+            .repeated(true)
+            .longest_wait(PATIENT);
         lift.reason(&mark(case.number)).send_empty().await?;
         Ok(CaseEnding::Done)
     }

@@ -131,7 +131,12 @@ mod tests {
         UserId::new(id).unwrap()
     }
 
-    fn verdict(kind: Kind, by: Option<u64>, caller: &[&str], target: Option<&[&str]>) -> Option<Refused> {
+    fn verdict(
+        kind: Kind,
+        by: Option<u64>,
+        caller: &[&str],
+        target: Option<&[&str]>,
+    ) -> Option<Refused> {
         let (guild, me) = (guild(), member(99, &["50"]));
         let caller = by.map(|by| member(by, caller));
         let target = target.map(|roles| member(7, roles));
@@ -147,9 +152,8 @@ mod tests {
 
     #[test]
     fn both_stand_above_the_target() {
-        let of = |caller: &[&str], target: &[&str]| {
-            verdict(Kind::Ban, Some(3), caller, Some(target))
-        };
+        let of =
+            |caller: &[&str], target: &[&str]| verdict(Kind::Ban, Some(3), caller, Some(target));
         assert_eq!(of(&["30"], &["10"]), None);
         assert_eq!(of(&["10"], &["10"]), Some(Refused::AboveCaller), "equals");
         assert_eq!(of(&["40"], &["30"]), None);
@@ -158,7 +162,11 @@ mod tests {
             Some(Refused::AboveBot),
             "the owner may, the bot may not"
         );
-        assert_eq!(of(&["77"], &["10"]), Some(Refused::Unknown), "an unknown role");
+        assert_eq!(
+            of(&["77"], &["10"]),
+            Some(Refused::Unknown),
+            "an unknown role"
+        );
     }
 
     #[test]
@@ -166,14 +174,20 @@ mod tests {
         assert_eq!(verdict(Kind::Ban, Some(3), &["10"], None), None);
         assert_eq!(verdict(Kind::Unban, Some(3), &["10"], None), None);
         for kind in [Kind::Kick, Kind::Timeout] {
-            assert_eq!(verdict(kind, Some(3), &["30"], None), Some(Refused::NotThere));
+            assert_eq!(
+                verdict(kind, Some(3), &["30"], None),
+                Some(Refused::NotThere)
+            );
         }
     }
 
     #[test]
     fn a_rule_needs_nobody_above() {
         assert_eq!(verdict(Kind::Timeout, None, &[], Some(&["30"])), None);
-        assert_eq!(verdict(Kind::Kick, None, &[], Some(&["40"])), Some(Refused::AboveBot));
+        assert_eq!(
+            verdict(Kind::Kick, None, &[], Some(&["40"])),
+            Some(Refused::AboveBot)
+        );
     }
 
     #[test]

@@ -127,7 +127,10 @@ impl Module for Moderation {
                     ("view", case("case.view")),
                     ("list", case("case.view")),
                     ("note", case("case.note")),
-                    ("void", CommandExtendedData::kittycat_or_admin(ID, "case.void")),
+                    (
+                        "void",
+                        CommandExtendedData::kittycat_or_admin(ID, "case.void"),
+                    ),
                 ]),
             },
             ModuleCommand {

@@ -145,11 +145,12 @@ mod tests {
 
     #[test]
     fn a_ban_by_somebody_else_is_a_case_and_our_own_is_one_already() {
-        let ban = |by: &str| {
-            json!({"id": "5", "action_type": 22, "user_id": by, "target_id": "7", "reason": "spam"})
-        };
+        let ban = |by: &str| json!({"id": "5", "action_type": 22, "user_id": by, "target_id": "7", "reason": "spam"});
         let found = case(ban("8")).unwrap();
-        assert_eq!((found.kind.as_str(), found.cause.as_str()), ("ban", "entry:5"));
+        assert_eq!(
+            (found.kind.as_str(), found.cause.as_str()),
+            ("ban", "entry:5")
+        );
         assert!(found.supersedes && found.stings == 0);
         assert_eq!(case(ban("99")), None);
         // Of many bans at once most entries name nobody.
@@ -160,13 +161,18 @@ mod tests {
     #[test]
     fn a_timeout_is_a_case_and_its_end_or_a_nickname_is_none() {
         let update = |changes: Value| {
-            case(json!({"id": "5", "action_type": 24, "user_id": "8", "target_id": "7",
-                        "changes": changes}))
+            case(
+                json!({"id": "5", "action_type": 24, "user_id": "8", "target_id": "7",
+                        "changes": changes}),
+            )
         };
         let set = json!([{"key": TIMEOUT, "new_value": "2026-12-01T00:00:00Z"}]);
         assert_eq!(update(set).unwrap().kind, "timeout");
         assert_eq!(update(json!([{"key": TIMEOUT, "old_value": "x"}])), None);
         assert_eq!(update(json!([{"key": "nick", "new_value": "x"}])), None);
-        assert_eq!(case(json!({"id": "5", "action_type": 10, "user_id": "8"})), None);
+        assert_eq!(
+            case(json!({"id": "5", "action_type": 10, "user_id": "8"})),
+            None
+        );
     }
 }

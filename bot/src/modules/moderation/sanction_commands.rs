@@ -7,8 +7,8 @@ use serde_json::json;
 use serenity::CreateEmbed;
 use splashtail_api_types::job_kinds;
 
-use super::sanction::{Kind, LONGEST_BAN, LONGEST_TIMEOUT, Order, SHORTEST_BAN};
 use super::Tools;
+use super::sanction::{Kind, LONGEST_BAN, LONGEST_TIMEOUT, Order, SHORTEST_BAN};
 use super::sanctions::{Done, Outcome, length as within};
 use super::thresholds::Threshold;
 use crate::app::{self, Context};
@@ -100,9 +100,8 @@ pub(super) async fn tempban(
     delete_days: Option<u32>,
 ) -> Result<(), BotError> {
     let length = within(interval(&length), (SHORTEST_BAN, LONGEST_BAN));
-    let length = length.ok_or_else(|| {
-        BotError::Input(text!(app::reader_language(cx), "sanction-length-ban"))
-    })?;
+    let length = length
+        .ok_or_else(|| BotError::Input(text!(app::reader_language(cx), "sanction-length-ban")))?;
     let typed = Typed {
         length: Some(length),
         delete_days,
@@ -232,7 +231,12 @@ fn told(language: Language, order: &Order, done: &Done) -> Vec<String> {
         lines.push(text!(language, "sanction-until", until = until));
     }
     if order.stings > 0 {
-        lines.push(text!(language, "sanction-stings", more = order.stings, stings = done.stings));
+        lines.push(text!(
+            language,
+            "sanction-stings",
+            more = order.stings,
+            stings = done.stings
+        ));
     }
     if let Some((threshold, came_of_it)) = &done.punished {
         lines.push(punished(language, *threshold, came_of_it));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use splashtail_core::clock::SharedClock;
-use splashtail_core::ids::{GuildId, UserId};
+use splashtail_core::ids::UserId;
 use splashtail_core::telemetry::Chain;
 use splashtail_discord::{Discord, DiscordError, Lane};
 use splashtail_storage::{NewCase, OpenedCase, Storage, StorageError};
@@ -134,7 +134,9 @@ impl Sanctions {
         }
         if let Some(by) = order.by {
             let action = (by, order.kind.action());
-            let counted = self.protection.count_order(order.guild, action, &[order.target]);
+            let counted = self
+                .protection
+                .count_order(order.guild, action, &[order.target]);
             match counted {
                 // Where protection knows nothing yet it limits nobody.
                 Ok(()) | Err(Stopped::UnknownServer) => {}
@@ -142,7 +144,9 @@ impl Sanctions {
             }
         }
         let now = self.clock.now();
-        let ends_at = order.length.and_then(|length| now.checked_add_signed(length));
+        let ends_at = order
+            .length
+            .and_then(|length| now.checked_add_signed(length));
         let case = NewCase {
             guild: order.guild,
             cause: order.cause.clone(),
@@ -209,7 +213,11 @@ impl Sanctions {
         };
         let by = order.by.map_or_else(String::new, |by| format!(" ({by})"));
         let reason = format!("{} {}{by}", mark(number), order.reason);
-        request.reason(&reason).longest_wait(PATIENT).send_empty().await
+        request
+            .reason(&reason)
+            .longest_wait(PATIENT)
+            .send_empty()
+            .await
     }
 
     async fn ground(&self, order: &Order) -> Result<Looked, DiscordError> {
@@ -275,7 +283,10 @@ fn why_not(language: Language, kind: Kind, error: &DiscordError) -> String {
 }
 
 /// A length as somebody typed it, within bounds.
-pub(super) fn length(seconds: Option<i64>, (least, most): (TimeDelta, TimeDelta)) -> Option<TimeDelta> {
+pub(super) fn length(
+    seconds: Option<i64>,
+    (least, most): (TimeDelta, TimeDelta),
+) -> Option<TimeDelta> {
     let length = TimeDelta::try_seconds(seconds?)?;
     (least..=most).contains(&length).then_some(length)
 }

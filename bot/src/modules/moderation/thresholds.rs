@@ -63,7 +63,9 @@ pub(super) async fn stored(
 ) -> Result<Vec<Threshold>, StorageError> {
     let read = storage.settings().read(guild, Some(PUNISHMENTS)).await?;
     let rows = read.rows.iter();
-    Ok(rows.filter_map(|row| Threshold::read(&row.fields)).collect())
+    Ok(rows
+        .filter_map(|row| Threshold::read(&row.fields))
+        .collect())
 }
 
 pub(super) fn setting() -> Setting {
@@ -76,12 +78,7 @@ pub(super) fn setting() -> Setting {
         columns: vec![
             Column {
                 unique: true,
-                ..Column::new(
-                    "stings",
-                    "Stings",
-                    "From so many on, once",
-                    text(&[]),
-                )
+                ..Column::new("stings", "Stings", "From so many on, once", text(&[]))
             },
             Column::new("action", "Action", "What is done", text(&ACTIONS)),
             Column {
@@ -125,7 +122,9 @@ impl Rules for Sensible {
             return Err(Wrong::field("stings", Why::Bounds { most: HIGHEST }));
         };
         let too_long = threshold.kind == Kind::Timeout
-            && threshold.length.is_some_and(|length| length > LONGEST_TIMEOUT);
+            && threshold
+                .length
+                .is_some_and(|length| length > LONGEST_TIMEOUT);
         match too_long {
             true => {
                 let most = u32::try_from(LONGEST_TIMEOUT.num_seconds()).unwrap_or(u32::MAX);

@@ -102,7 +102,11 @@ impl Watch {
         let known = server.state().alert.filter(|(shown, ..)| *shown == wave);
         if let Some((_, place, message)) = known {
             let path = format!("/channels/{place}/messages/{message}");
-            let edit = self.discord.patch(path).idempotent(true).lane(Lane::Interactive);
+            let edit = self
+                .discord
+                .patch(path)
+                .idempotent(true)
+                .lane(Lane::Interactive);
             match edit.json(&body).longest_wait(LONGEST).send_empty().await {
                 // Somebody deleted it: there is another.
                 Err(error) if error.is_not_found() => {}

@@ -116,7 +116,10 @@ impl User {
             user: self.id,
             at,
             name: Name::of(&self.username),
-            avatar: self.avatar.as_deref().map_or(0, |hash| short(hash.as_bytes())),
+            avatar: self
+                .avatar
+                .as_deref()
+                .map_or(0, |hash| short(hash.as_bytes())),
             is_invested: self.is_invested(),
             is_spammer: self.public_flags & SPAMMER != 0,
             exempt: match self.bot {
@@ -144,7 +147,10 @@ impl Member {
     fn exempt(&self, guild: GuildId, facts: &Facts, trust: Option<&Policy>) -> Exempt {
         let roles: Vec<Id> = self.roles.iter().map(|role| Id::new(role.get())).collect();
         match () {
-            () if facts.owner.is_some_and(|owner| owner.get() == self.user.id.get()) => {
+            () if facts
+                .owner
+                .is_some_and(|owner| owner.get() == self.user.id.get()) =>
+            {
                 Exempt::Owner
             }
             () if trust.is_some_and(|trust| trust.trusts(self.user.id, &roles)) => Exempt::Trusted,
@@ -165,7 +171,10 @@ impl Message {
     pub fn key(&self) -> u32 {
         let forwarded = self.message_snapshots.first();
         let forwarded = forwarded.map(|snapshot| &snapshot.message);
-        let texts = [Some(self.content.as_str()), forwarded.map(|of| of.content.as_str())];
+        let texts = [
+            Some(self.content.as_str()),
+            forwarded.map(|of| of.content.as_str()),
+        ];
         for text in texts.into_iter().flatten() {
             let plain = plain(text);
             if plain.chars().count() >= SHORTEST {
@@ -205,15 +214,17 @@ mod tests {
     fn what_says_the_same_has_one_name() {
         let key = |text: &str| message(json!({"content": text})).key();
         let one = key("<@123456789012345678> FREE nitro at example.com !!");
-        assert_eq!(one, key("free   nitro at EXAMPLE.com <@923456789012345678>"));
+        assert_eq!(
+            one,
+            key("free   nitro at EXAMPLE.com <@923456789012345678>")
+        );
         assert_ne!(one, key("free nitro at example.org"));
         assert_eq!(key("hi there"), 0, "anybody says that");
         let forward = json!({"message_snapshots": [{"message":
             {"content": "Free Nitro, at example.com!"}}]});
         assert_eq!(message(forward).key(), one);
-        let picture = |hash: &str| {
-            message(json!({"attachments": [{"id": "1", "placeholder": hash}]})).key()
-        };
+        let picture =
+            |hash: &str| message(json!({"attachments": [{"id": "1", "placeholder": hash}]})).key();
         assert_eq!(picture("aa"), picture("aa"));
         assert_ne!(picture("aa"), picture("bb"));
     }
@@ -228,7 +239,10 @@ mod tests {
         let arrives = |more: Value| {
             let mut member = json!({"user": {"id": "7", "username": "someone", "avatar": null},
                 "joined_at": "2026-12-01T10:00:00.400000+00:00", "roles": []});
-            member.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            member
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
             let member: Member = serde_json::from_value(member).unwrap();
             member.arrives(guild, &facts, None, Moment(0))
         };

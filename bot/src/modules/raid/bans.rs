@@ -94,12 +94,7 @@ impl Watch {
         });
     }
 
-    async fn order(
-        &self,
-        server: &Server,
-        by: UserId,
-        users: &[Id],
-    ) -> Result<TaskId, NotOrdered> {
+    async fn order(&self, server: &Server, by: UserId, users: &[Id]) -> Result<TaskId, NotOrdered> {
         let Some((wave, reason)) = self.reason(server) else {
             return Err(NotOrdered::Later);
         };
@@ -162,7 +157,9 @@ impl Watch {
     async fn last_word(&self, job: TaskId) -> String {
         const LOOKED_AT: u32 = 500;
         let log = self.storage.tasks().log(job, 0, LOOKED_AT).await;
-        let last = log.ok().and_then(|log| log.last().map(|entry| entry.msg.clone()));
+        let last = log
+            .ok()
+            .and_then(|log| log.last().map(|entry| entry.msg.clone()));
         last.unwrap_or_default()
     }
 

@@ -61,9 +61,9 @@ impl Watch {
                 self.level(server, to, &reason).await;
             }
             Effect::LevelBack { from, to } => {
-                let now = server.view().structure(|structure| {
-                    structure.guild()["verification_level"].as_u64()
-                });
+                let now = server
+                    .view()
+                    .structure(|structure| structure.guild()["verification_level"].as_u64());
                 // Somebody else has set another one since.
                 if now != Some(u64::from(from)) {
                     return;
@@ -110,7 +110,9 @@ impl Watch {
         let path = format!("/guilds/{}/members/{user}", server.guild);
         let patch = self.discord.patch(path).idempotent(true);
         let patch = patch.json(&json!({"communication_disabled_until": until}));
-        let done = self.done(server, "hold", patch.reason(reason).longest_wait(PATIENT)).await;
+        let done = self
+            .done(server, "hold", patch.reason(reason).longest_wait(PATIENT))
+            .await;
         done.is_ok()
     }
 
@@ -118,9 +120,13 @@ impl Watch {
         let _alone = server.acting.lock().await;
         let path = format!("/guilds/{}", server.guild);
         let patch = self.discord.patch(path).idempotent(true);
-        let patch = patch.json(&json!({"verification_level": to})).reason(reason);
+        let patch = patch
+            .json(&json!({"verification_level": to}))
+            .reason(reason);
         // Said in the log; the engine renews what matters.
-        let _ = self.done(server, "level", patch.longest_wait(PATIENT)).await;
+        let _ = self
+            .done(server, "level", patch.longest_wait(PATIENT))
+            .await;
     }
 
     /// A verdict that comes twice changes nothing.
@@ -132,7 +138,9 @@ impl Watch {
         let patch = self.discord.patch(path).idempotent(true);
         let patch = patch.json(&json!({"action": "REJECTED"}));
         // Said in the log; the engine renews what matters.
-        let _ = self.done(server, "refuse", patch.longest_wait(PATIENT)).await;
+        let _ = self
+            .done(server, "refuse", patch.longest_wait(PATIENT))
+            .await;
     }
 
     async fn done(
@@ -146,7 +154,8 @@ impl Watch {
             Ok(()) => "done",
             Err(_) => "failed",
         };
-        metrics::counter!("bot_raid_calls_total", "call" => what, "outcome" => outcome).increment(1);
+        metrics::counter!("bot_raid_calls_total", "call" => what, "outcome" => outcome)
+            .increment(1);
         match &answer {
             Ok(()) => info!(guild.id = %server.guild, call = what, "a step against a raid"),
             Err(error) => {

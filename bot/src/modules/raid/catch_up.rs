@@ -98,7 +98,9 @@ impl Watch {
         let view = server.view();
         let facts = view.facts();
         let trust = self.protection.policy(server.guild);
-        let members = page.iter().filter_map(|member| Member::deserialize(member).ok());
+        let members = page
+            .iter()
+            .filter_map(|member| Member::deserialize(member).ok());
         let dated = members.filter(|member| member.joined_at.is_some());
         dated
             .map(|member| member.arrives(server.guild, &facts, trust.as_ref(), Moment(0)))

@@ -68,14 +68,28 @@ async fn status(cx: Context<'_>) -> Result<(), BotError> {
     });
     if let Some(expected) = wishes.policy.expected {
         let until = format!("<t:{}:f>", expected.until.0 / 1000);
-        lines.push(text!(language, "raid-expects", people = expected.people, until = until));
+        lines.push(text!(
+            language,
+            "raid-expects",
+            people = expected.people,
+            until = until
+        ));
     }
     if let Some(server) = watch.server(guild) {
         let now = watch.now();
         let (usual, wave) = server.read(|engine| {
-            (engine.usual(now), engine.wave().map(|wave| card::person_counts(language, wave)))
+            (
+                engine.usual(now),
+                engine
+                    .wave()
+                    .map(|wave| card::person_counts(language, wave)),
+            )
         });
-        lines.push(text!(language, "raid-usual", usual = language.decimal(usual, 1)));
+        lines.push(text!(
+            language,
+            "raid-usual",
+            usual = language.decimal(usual, 1)
+        ));
         lines.extend(wave);
     }
     show(cx, lines).await
@@ -127,7 +141,8 @@ async fn expect(
     reply::defer(cx).await?;
     let language = app::language_here(cx);
     let Some(people) = people else {
-        let nobody = json!({"expected_people": null, "expected_from": null, "expected_until": null});
+        let nobody =
+            json!({"expected_people": null, "expected_from": null, "expected_until": null});
         let done = set(cx, "raid expect", nobody).await?;
         return show_done(cx, text!(language, "raid-expects-nobody"), &done).await;
     };
@@ -152,11 +167,14 @@ async fn people(cx: Context<'_>) -> Result<(), BotError> {
     reply::defer(cx).await?;
     let (guild, language) = (ids::guild_of(cx)?, app::language_here(cx));
     let watch = cx.data().services.get::<Watch>()?;
-    let wave = watch.server(guild).and_then(|server| server.read(|engine| engine.wave().cloned()));
+    let wave = watch
+        .server(guild)
+        .and_then(|server| server.read(|engine| engine.wave().cloned()));
     let said = match wave {
         None => text!(language, "raid-none"),
-        Some(wave) => card::people(language, &wave, LONGEST)
-            .unwrap_or_else(|| text!(language, "raid-nobody")),
+        Some(wave) => {
+            card::people(language, &wave, LONGEST).unwrap_or_else(|| text!(language, "raid-nobody"))
+        }
     };
     show(cx, vec![said]).await
 }

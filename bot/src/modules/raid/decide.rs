@@ -72,7 +72,13 @@ impl Watch {
         let known = server.read(|engine| {
             let known = engine.wave()?;
             let waiting = known.waiting().len();
-            Some((known.id, waiting, known.phase, known.jobs.clone(), known.mode))
+            Some((
+                known.id,
+                waiting,
+                known.phase,
+                known.jobs.clone(),
+                known.mode,
+            ))
         });
         let Some((id, waiting, phase, jobs, mode)) = known else {
             return Ok(text!(language, "raid-none"));

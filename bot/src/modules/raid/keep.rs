@@ -29,7 +29,10 @@ impl Watch {
             self.clock.sleep(TICK).await;
             turn = turn.wrapping_add(1);
             for server in self.all() {
-                let (goes_on, cold) = (server.read(|engine| engine.wave().is_some()), server.state().cold);
+                let (goes_on, cold) = (
+                    server.read(|engine| engine.wave().is_some()),
+                    server.state().cold,
+                );
                 if !goes_on && !cold && turn % QUIET != 0 {
                     continue;
                 }
@@ -98,7 +101,9 @@ impl Watch {
             let shown = server.state().alert;
             if let Some((_, channel, message)) = shown.filter(|(id, ..)| *id == wave.id) {
                 let id = wave.id.get().cast_signed();
-                store.set_wave_alert(server.guild, id, (channel, message)).await?;
+                store
+                    .set_wave_alert(server.guild, id, (channel, message))
+                    .await?;
             }
         }
         let habits = serde_json::to_string(&saved).unwrap_or_default();

@@ -39,7 +39,9 @@ pub struct Raid {
 impl Raid {
     pub fn new(foundation: &Foundation, protection: Arc<Protection>, jobs: Arc<Jobs>) -> Self {
         let watch = Arc::new(Watch::new(foundation, protection, jobs));
-        foundation.changes.heard_by(Arc::clone(&watch.policies) as _);
+        foundation
+            .changes
+            .heard_by(Arc::clone(&watch.policies) as _);
         Self { watch }
     }
 }

@@ -51,7 +51,9 @@ pub(super) fn presses(watch: &Arc<Watch>) -> Presses {
             if let Err(why) = watch.jobs.may(&press, guild, wish.command()).await {
                 return Ok(why);
             }
-            watch.decide(guild, Some(wave), wish, (press.user, language)).await
+            watch
+                .decide(guild, Some(wave), wish, (press.user, language))
+                .await
         })
     })
     .with_emergencies(|_| true)

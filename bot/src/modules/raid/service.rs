@@ -120,7 +120,11 @@ impl Watch {
         self.warm(&server).await;
         let kept = {
             let mut servers = self.lock();
-            Arc::clone(servers.entry(view.id()).or_insert_with(|| Arc::clone(&server)))
+            Arc::clone(
+                servers
+                    .entry(view.id())
+                    .or_insert_with(|| Arc::clone(&server)),
+            )
         };
         kept.see(view);
         self.look_at(&kept);
@@ -225,7 +229,10 @@ impl Watch {
 
     /// Where the staff reads about raids.
     pub(super) fn alert_channel(&self, guild: GuildId) -> Option<ChannelId> {
-        let own = self.policies.as_read(guild).and_then(|wishes| wishes.alert_channel);
+        let own = self
+            .policies
+            .as_read(guild)
+            .and_then(|wishes| wishes.alert_channel);
         own.or_else(|| People::circle(&*self.protection, guild)?.alert_channel)
     }
 

@@ -92,7 +92,12 @@ pub(super) fn setting() -> Setting {
                     max: MOST_EXPECTED,
                 },
             ),
-            maybe("expected_from", "Expected from", "When they begin to come", Kind::Timestamp),
+            maybe(
+                "expected_from",
+                "Expected from",
+                "When they begin to come",
+                Kind::Timestamp,
+            ),
             maybe(
                 "expected_until",
                 "Expected until",
@@ -133,9 +138,8 @@ impl Row {
     }
 
     fn wishes(self) -> Wishes {
-        let moment = |at: DateTime<Utc>| {
-            Moment(u64::try_from(at.timestamp_millis()).unwrap_or_default())
-        };
+        let moment =
+            |at: DateTime<Utc>| Moment(u64::try_from(at.timestamp_millis()).unwrap_or_default());
         let expected = self.expected().map(|(from, until, people)| Expected {
             from: moment(from),
             until: moment(until),
@@ -235,9 +239,15 @@ mod tests {
         assert_eq!(wishes.alert_channel, ChannelId::new(30));
         let expected = wishes.policy.expected.unwrap();
         assert_eq!(expected.people, 500);
-        assert_eq!(expected.until.since(expected.from), 10 * splashtail_raid::HOUR);
+        assert_eq!(
+            expected.until.since(expected.from),
+            10 * splashtail_raid::HOUR
+        );
         let mut half = row;
         half["expected_until"] = Value::Null;
-        assert_eq!(Row::deserialize(&half).unwrap().wishes().policy.expected, None);
+        assert_eq!(
+            Row::deserialize(&half).unwrap().wishes().policy.expected,
+            None
+        );
     }
 }

@@ -1,9 +1,7 @@
 //! What people read about a wave.
 
 use serde_json::{Value, json};
-use splashtail_raid::{
-    Family, Fate, Grade, Mode, Moment, Person, Phase, Reason, Standing, Wave,
-};
+use splashtail_raid::{Family, Fate, Grade, Mode, Moment, Person, Phase, Reason, Standing, Wave};
 
 use super::decide::Wish;
 use super::presses::{PREFIX, WHY};
@@ -63,8 +61,12 @@ pub(super) fn person_counts(language: Language, wave: &Wave) -> String {
 
 fn title(language: Language, wave: &Wave) -> String {
     let verdict = &wave.verdict;
-    let count = verdict.evidence.map_or(verdict.came, |evidence| evidence.of);
-    let window = verdict.evidence.map_or(verdict.window, |evidence| evidence.window);
+    let count = verdict
+        .evidence
+        .map_or(verdict.came, |evidence| evidence.of);
+    let window = verdict
+        .evidence
+        .map_or(verdict.window, |evidence| evidence.window);
     let (seconds, usual) = (window / 1000, verdict.usual);
     // The usual number is that of another window where they differ.
     let usual = match verdict.window {
@@ -73,8 +75,20 @@ fn title(language: Language, wave: &Wave) -> String {
     };
     let usual = language.decimal(usual, 1);
     let said = match wave.grade >= Grade::Raid {
-        true => text!(language, "raid-title-raid", count = count, seconds = seconds, usual = usual),
-        false => text!(language, "raid-title-wave", count = count, seconds = seconds, usual = usual),
+        true => text!(
+            language,
+            "raid-title-raid",
+            count = count,
+            seconds = seconds,
+            usual = usual
+        ),
+        false => text!(
+            language,
+            "raid-title-wave",
+            count = count,
+            seconds = seconds,
+            usual = usual
+        ),
     };
     match (wave.mode, wave.phase) {
         (Mode::DryRun, _) => text!(language, "raid-title-dry", said = said),
@@ -127,7 +141,11 @@ fn done(language: Language, wave: &Wave) -> Vec<String> {
         lines.push(text!(language, "raid-stopped", why = why.as_str()));
     }
     if wave.is_cut {
-        lines.push(text!(language, "raid-cut", most = splashtail_raid::MOST_PEOPLE));
+        lines.push(text!(
+            language,
+            "raid-cut",
+            most = splashtail_raid::MOST_PEOPLE
+        ));
     }
     lines
 }
@@ -144,9 +162,10 @@ fn components(language: Language, wave: &Wave) -> Value {
             let label = text!(language, "raid-button-ban", count = waiting);
             buttons.push(button(RED, label, Wish::Ban.verb()));
         }
-        let suspects = wave.people.values().filter(|person| {
-            person.standing == Standing::Suspect && person.fate == Fate::Free
-        });
+        let suspects = wave
+            .people
+            .values()
+            .filter(|person| person.standing == Standing::Suspect && person.fate == Fate::Free);
         let suspects = suspects.count();
         if suspects > 0 {
             let label = text!(language, "raid-button-hold", count = suspects);
@@ -177,7 +196,12 @@ pub(super) fn people(language: Language, wave: &Wave, room: usize) -> Option<Str
     }
     let (mut lines, mut used) = (Vec::new(), 0);
     for (number, (user, person)) in people.iter().enumerate() {
-        let line = person_line(language, **user, person);
+        // Of a dry run nothing came.
+        let fate = match wave.mode {
+            Mode::DryRun => Fate::Free,
+            _ => person.fate,
+        };
+        let line = person_line(language, **user, person, fate);
         let more = text!(language, "raid-people-more", count = people.len() - number);
         if used + length(&line) + 1 + length(&more) > room {
             lines.push(more);
@@ -189,14 +213,14 @@ pub(super) fn people(language: Language, wave: &Wave, room: usize) -> Option<Str
     Some(lines.join("\n"))
 }
 
-pub(super) fn person_line(language: Language, user: u64, person: &Person) -> String {
+fn person_line(language: Language, user: u64, person: &Person, fate: Fate) -> String {
     let reasons: Vec<String> = person
         .reasons
         .iter()
         .map(|reason| reason_of(language, reason))
         .collect();
     let who = format!("<@{user}>");
-    let fate = match person.fate {
+    let fate = match fate {
         Fate::Free => text!(language, "raid-fate-free"),
         Fate::Held => text!(language, "raid-fate-held"),
         Fate::Banning | Fate::Banned => text!(language, "raid-fate-banned"),
@@ -205,7 +229,13 @@ pub(super) fn person_line(language: Language, user: u64, person: &Person) -> Str
         Fate::Spared => text!(language, "raid-fate-spared"),
     };
     let reasons = reasons.join("; ");
-    text!(language, "raid-person", who = who, fate = fate, reasons = reasons)
+    text!(
+        language,
+        "raid-person",
+        who = who,
+        fate = fate,
+        reasons = reasons
+    )
 }
 
 fn reason_of(language: Language, reason: &Reason) -> String {
@@ -241,7 +271,14 @@ fn family(language: Language, family: Family, (count, of): (u32, u32), usual: f6
     };
     let decimals = usize::from(usual < 0.02);
     let usual = language.decimal(usual * 100.0, decimals);
-    text!(language, "raid-family", what = what, count = count, of = of, usual = usual)
+    text!(
+        language,
+        "raid-family",
+        what = what,
+        count = count,
+        of = of,
+        usual = usual
+    )
 }
 
 fn timestamp(at: Moment) -> String {

@@ -41,6 +41,8 @@ const OVER: u64 = 10 * MINUTE;
 const SAME: u64 = 30 * MINUTE;
 /// The rate of a wave that is over.
 const CALM: f64 = 2.0;
+/// Of a raid beyond doubt everybody is looked at anew so often; whoever comes between is judged alone.
+const ANEW: u64 = SECOND / 2;
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,6 +104,10 @@ pub struct Engine {
     is_banning: bool,
     /// The level that newcomers are asked for now, as far as it is known.
     level: Option<u8>,
+    /// When all of the wave were judged, and whether more came than usual then.
+    judged: Option<(Moment, bool)>,
+    /// Something happened since.
+    unjudged: bool,
 }
 
 impl Engine {
@@ -120,6 +126,8 @@ impl Engine {
             banning_since: None,
             is_banning: false,
             level: None,
+            judged: None,
+            unjudged: false,
         }
     }
 
@@ -202,7 +210,7 @@ impl Engine {
             return self.came_back(arrival);
         }
         self.forget(arrival.at);
-        self.look(kind, arrival.at, Some(user))
+        self.look(kind, arrival.at, Some(user), true)
     }
 
     /// Somebody who was there before, within a day: told again, or back after they went.
@@ -272,7 +280,10 @@ impl Engine {
             }
         }
         let looks = changed.into_iter();
-        looks.flat_map(|kind| self.look(kind, at, None)).collect()
+        let user = user.get();
+        looks
+            .flat_map(|kind| self.look(kind, at, Some(user), false))
+            .collect()
     }
 
     /// Somebody wrote where nobody is to write.
@@ -295,7 +306,7 @@ impl Engine {
             return Vec::new();
         };
         record.traits.add(what);
-        self.look(StreamKind::Joins, at, None)
+        self.look(StreamKind::Joins, at, Some(user.get()), false)
     }
 
     /// Somebody who came got a role: the level that is asked for holds them no more.
@@ -315,9 +326,28 @@ impl Engine {
         self.done(vec![Effect::Hold { user, until }, Effect::Show])
     }
 
-    /// Judges what came, and draws the consequences. `came`: who has just come.
-    fn look(&mut self, kind: StreamKind, now: Moment, came: Option<u64>) -> Vec<Effect> {
+    /// Judges what came, and draws the consequences. `about`: whom something new is known of, such as that
+    /// they have just come.
+    fn look(
+        &mut self,
+        kind: StreamKind,
+        now: Moment,
+        about: Option<u64>,
+        has_come: bool,
+    ) -> Vec<Effect> {
         let known = self.known(now);
+        let certain = self.wave.as_ref().filter(|wave| {
+            wave.kind == kind && wave.phase == Phase::Open && wave.grade == Grade::Certain
+        });
+        let last = self
+            .judged
+            .filter(|(at, _)| now >= *at && now.since(*at) < ANEW);
+        if let Some((wave, (_, counts))) = certain.zip(last) {
+            let verdict = wave.verdict;
+            self.unjudged = true;
+            return self.absorb(kind, verdict, now, (about, has_come), (counts, false));
+        }
+        self.unjudged = false;
         let Some(stream) = self.streams.get_mut(&kind) else {
             return Vec::new();
         };
@@ -345,7 +375,8 @@ impl Engine {
             }
             self.open(kind, verdict, now);
         }
-        self.absorb(kind, verdict, now, came, counts)
+        self.judged = Some((now, counts));
+        self.absorb(kind, verdict, now, (about, has_come), (counts, true))
     }
 
     fn known(&self, now: Moment) -> Known {
@@ -384,14 +415,14 @@ impl Engine {
         });
     }
 
-    /// Takes the cohort into the wave.
+    /// Takes the cohort into the wave. `all`: everybody is judged, not only whom something is known of.
     fn absorb(
         &mut self,
         kind: StreamKind,
         verdict: Verdict,
         now: Moment,
-        new: Option<u64>,
-        counts: bool,
+        (about, has_come): (Option<u64>, bool),
+        (counts, all): (bool, bool),
     ) -> Vec<Effect> {
         let (Some(wave), Some(stream)) = (&mut self.wave, self.streams.get(&kind)) else {
             return Vec::new();
@@ -416,6 +447,9 @@ impl Engine {
         let portrait = Portrait::of(&came, &stream.shares);
         for record in &came {
             let is_new = !wave.people.contains_key(&record.user);
+            if !all && !is_new && about != Some(record.user) {
+                continue;
+            }
             if is_new && wave.people.len() >= MOST_PEOPLE {
                 wave.is_cut = true;
                 continue;
@@ -443,7 +477,7 @@ impl Engine {
                 self.raiders.insert(record.user, record.at);
             }
         }
-        let belongs = new.is_some_and(|user| {
+        let belongs = about.filter(|_| has_come).is_some_and(|user| {
             let person = wave.people.get(&user);
             person.is_some_and(|person| person.standing >= Standing::Suspect || counts)
         });
@@ -476,6 +510,11 @@ impl Engine {
             if rate.is_none_or(|rate| rate < CALM) {
                 return self.ends(now);
             }
+        }
+        let kind = wave.kind;
+        let late = self.judged.is_none_or(|(at, _)| now.since(at) >= ANEW);
+        if self.unjudged && late && wave.phase == Phase::Open {
+            return self.look(kind, now, None, false);
         }
         self.goes_on(now)
     }

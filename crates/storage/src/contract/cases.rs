@@ -49,7 +49,13 @@ async fn cases_are_numbered_without_gaps_and_opened_once_per_cause(storage: Stor
     let newest = store.cases(guild(1), Some(user(50)), 2).await.unwrap();
     let numbers: Vec<i64> = newest.iter().map(|case| case.number).collect();
     assert_eq!(numbers, [6, 5]);
-    assert!(store.cases(guild(1), Some(user(51)), 2).await.unwrap().is_empty());
+    assert!(
+        store
+            .cases(guild(1), Some(user(51)), 2)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     assert_eq!(store.cases(guild(1), None, 100).await.unwrap().len(), 6);
     let first = store.case(guild(1), 1).await.unwrap().unwrap();
     assert_eq!((first.at, first.moderator), (stored(0), Some(user(7))));
@@ -69,7 +75,12 @@ async fn stings_count_until_they_expire_or_are_void(storage: Storage) {
     let stings = async |at| store.stings(guild(1), user(50), t(at)).await.unwrap();
     assert_eq!(stings(999).await, 5);
     assert_eq!(stings(1001).await, 2, "three have expired");
-    assert!(store.void(guild(1), first.number, "a mistake").await.unwrap());
+    assert!(
+        store
+            .void(guild(1), first.number, "a mistake")
+            .await
+            .unwrap()
+    );
     assert!(!store.void(guild(1), first.number, "again").await.unwrap());
     assert_eq!(stings(1001).await, 0);
 }
@@ -94,8 +105,17 @@ async fn what_is_temporary_ends_once(storage: Storage) {
     // Whoever took it is gone.
     let again = store.due(t(3500), 9).await.unwrap();
     let again = again.iter().find(|case| case.number == 1).unwrap();
-    let newer = store.take_ending(again, t(3500), t(9000)).await.unwrap().unwrap();
-    let end = async |fence| store.end(guild(1), 1, fence, CaseEnding::Done).await.unwrap();
+    let newer = store
+        .take_ending(again, t(3500), t(9000))
+        .await
+        .unwrap()
+        .unwrap();
+    let end = async |fence| {
+        store
+            .end(guild(1), 1, fence, CaseEnding::Done)
+            .await
+            .unwrap()
+    };
     assert!(!end(fence).await, "a stale one ends nothing");
     assert!(end(newer).await && !end(newer).await);
     // A ban for ever takes the place of one that ends.
