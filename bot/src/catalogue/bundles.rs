@@ -34,6 +34,7 @@ files![
     "errors",
     "guarded",
     "lines",
+    "lockdown",
     "moderation",
     "raid",
     "settings",

@@ -169,6 +169,7 @@ const MOVED: &[&str] = &[
     "modules/guarded/presses.rs",
     "modules/guarded/text.rs",
     "modules/jobs",
+    "modules/lockdown",
     "modules/moderation",
     "modules/raid/alerts.rs",
     "modules/raid/bans.rs",

@@ -7,6 +7,7 @@ pub mod core;
 pub mod foundation;
 pub mod guarded;
 pub mod jobs;
+pub mod lockdown;
 pub mod moderation;
 mod module;
 pub mod raid;
@@ -39,6 +40,7 @@ pub fn all(foundation: &Foundation) -> Vec<Box<dyn Module>> {
         Box::new(setup::SetupModule::new(foundation)),
         Box::new(antinuke),
         Box::new(raid),
+        Box::new(lockdown::Lockdown::new(foundation)),
         Box::new(guarded),
         Box::new(moderation),
         Box::new(backups),

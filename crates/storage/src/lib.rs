@@ -18,6 +18,7 @@ mod guarded;
 mod guild;
 mod history;
 mod ledger;
+mod lockdown;
 mod log_entry;
 mod open;
 mod owner;
@@ -55,6 +56,7 @@ pub use guarded::{
 pub use guild::{GuildStore, UserRow, UserState, UserStore};
 pub use history::{HistoryRow, HistoryStore};
 pub use ledger::{Intended, Item, LedgerStore, NewItem, Outcome, Settled};
+pub use lockdown::{HoldRow, HoldState, LockdownRow, LockdownState, LockdownStore, NewLockdown};
 pub use log_entry::{Level, MAX_ENTRIES, MAX_ENTRY_BYTES, NewLogEntry, TaskLogEntry};
 pub use open::Storage;
 pub use owner::{InvalidOwner, Owner};

@@ -10,6 +10,7 @@ mod guarded;
 mod guilds;
 mod histories;
 mod ledger;
+mod lockdowns;
 mod looks;
 mod migrating;
 mod opening;
