@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::{GuildId, RoleId};
 use splashtail_core::telemetry::Chain;
+use splashtail_discord::permissions::bits;
 use splashtail_discord::snowflake::{array, bit_set, id};
 use splashtail_discord::{Discord, DiscordError, Lane};
 use splashtail_storage::{HoldRow, HoldState, LockdownRow, LockdownState, Storage, StorageError};
@@ -47,8 +48,9 @@ enum NotYet {
 
 /// A server as it is now.
 struct Ground {
-    /// The bot's own user.
+    /// The bot's own user, and what it may: nobody denies or allows more than that.
     me: u64,
+    held: u64,
     channels: Vec<Value>,
     roles: Vec<Value>,
 }
@@ -94,15 +96,14 @@ impl Lockdowns {
 
     async fn work_on(&self, row: &LockdownRow) -> Result<(), NotYet> {
         let cluster = self.cluster.get().ok_or(NotYet::NoIdentity)?;
-        if cluster
-            .guilds
-            .get(row.guild)
-            .is_none_or(|view| !view.is_available())
-        {
+        let view = cluster.guilds.get(row.guild);
+        let Some(view) = view.filter(|view| view.is_available()) else {
             return Ok(());
-        }
+        };
         let me = cluster.guilds.own_user().ok_or(NotYet::NoIdentity)?;
-        let ground = self.ground(row.guild, me.get()).await?;
+        let facts = view.facts();
+        let held = facts.permissions(row.guild, &facts.own_roles);
+        let ground = self.ground(row.guild, (me.get(), held)).await?;
         match row.state {
             LockdownState::Locking => self.put_up(row, &ground).await?,
             LockdownState::Lifting => self.take_away(row, &ground).await?,
@@ -117,7 +118,7 @@ impl Lockdowns {
         Ok(())
     }
 
-    async fn ground(&self, guild: GuildId, me: u64) -> Result<Ground, DiscordError> {
+    async fn ground(&self, guild: GuildId, (me, held): (u64, u64)) -> Result<Ground, DiscordError> {
         let list = |what: &str| {
             let list = self.discord.get(format!("/guilds/{guild}/{what}"));
             list.longest_wait(PATIENT).send()
@@ -126,6 +127,10 @@ impl Lockdowns {
         let (channels, roles) = tokio::try_join!(list("channels"), list("roles"))?;
         Ok(Ground {
             me,
+            held: match held & bits::ADMINISTRATOR {
+                0 => held,
+                _ => bits::ALL,
+            },
             channels: array(&channels).to_vec(),
             roles: array(&roles).to_vec(),
         })
@@ -147,12 +152,15 @@ impl Lockdowns {
             let own = Place {
                 channel,
                 role: ground.me,
-                wanted: OWN,
+                wanted: OWN & ground.held,
             };
             self.hold(row, ground, own, known.get(&(channel, ground.me)))
                 .await?;
         }
-        for place in wanted {
+        for mut place in wanted {
+            if place.channel != 0 {
+                place.wanted &= ground.held;
+            }
             let before = known.get(&(place.channel, place.role));
             self.hold(row, ground, place, before).await?;
         }
@@ -402,7 +410,7 @@ mod tests {
     fn the_bots_own_voice_is_given_and_taken_back_as_others_are() {
         let before = Bits {
             allow: 0,
-            deny: splashtail_discord::permissions::bits::SEND_MESSAGES,
+            deny: bits::SEND_MESSAGES,
         };
         let (then, hold) = allow(before, OWN);
         assert_eq!((then.allow, then.deny), (OWN, 0));
@@ -417,6 +425,7 @@ mod tests {
     fn an_overwrite_that_is_not_there_denies_nothing() {
         let ground = Ground {
             me: 9,
+            held: bits::ALL,
             channels: vec![json!({"id": "10", "permission_overwrites": [
                 {"id": "1", "type": 0, "allow": "0", "deny": "1024"}]})],
             roles: vec![json!({"id": "1", "permissions": "2048"})],
