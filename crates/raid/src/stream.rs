@@ -14,12 +14,10 @@ pub enum StreamKind {
     Joins,
     /// They ask to be let in.
     Requests,
-    /// They have been there for more than a day and say their first word, or the first in 30 days.
-    Awakenings,
 }
 
 impl StreamKind {
-    pub(crate) const ALL: [Self; 3] = [Self::Joins, Self::Requests, Self::Awakenings];
+    pub(crate) const ALL: [Self; 2] = [Self::Joins, Self::Requests];
 }
 
 #[derive(Debug, Clone)]

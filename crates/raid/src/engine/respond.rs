@@ -316,7 +316,7 @@ fn hold(wave: &mut Wave, level: Option<u8>, now: Moment, effects: &mut Vec<Effec
         .filter(|person| to_hold(person))
         .count();
     let one_by_one = wave.level.is_none() && held + more <= MOST_HELD;
-    if one_by_one || wave.kind == StreamKind::Awakenings {
+    if one_by_one {
         for (user, person) in wave.people.iter_mut().filter(|(_, person)| to_hold(person)) {
             person.fate = Fate::Held;
             let (user, until) = (Id::new(*user), now.plus(HELD));
