@@ -40,6 +40,13 @@ pub trait RaidStore: Send + Sync {
     /// The newest waves.
     async fn waves(&self, guild: GuildId, limit: u32) -> Result<Vec<WaveRow>, StorageError>;
 
+    /// Servers with a wave that changed since then.
+    async fn raided_since(
+        &self,
+        since: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<GuildId>, StorageError>;
+
     /// Deletes waves that did not change for so long by the database's clock, at most
     /// [`PURGED_AT_ONCE`]; how many.
     async fn purge_waves(&self, older_than: Duration) -> Result<u64, StorageError>;
@@ -82,6 +89,9 @@ const WAVE: &str = "SELECT * FROM raid_waves WHERE guild_id = $1 AND wave_id = $
 
 const WAVES: &str = "\
     SELECT * FROM raid_waves WHERE guild_id = $1 ORDER BY wave_id DESC LIMIT $2";
+
+const RAIDED: &str = "\
+    SELECT DISTINCT guild_id FROM raid_waves WHERE updated_at >= $1 LIMIT $2";
 
 macro_rules! purge {
     ($engine:ident) => {
@@ -145,6 +155,17 @@ impl RaidStore for Engine {
     async fn waves(&self, guild: GuildId, limit: u32) -> Result<Vec<WaveRow>, StorageError> {
         let list = query(WAVES).bind(guild).bind(limit);
         self.fetch_all(list).await?.iter().map(read).collect()
+    }
+
+    async fn raided_since(
+        &self,
+        since: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<GuildId>, StorageError> {
+        let rows = self
+            .fetch_all(query(RAIDED).bind(since).bind(limit))
+            .await?;
+        rows.iter().map(|row| row.get("guild_id")).collect()
     }
 
     async fn purge_waves(&self, older_than: Duration) -> Result<u64, StorageError> {

@@ -75,7 +75,7 @@ async fn status(cx: Context<'_>) -> Result<(), BotError> {
             until = until
         ));
     }
-    if let Some(server) = watch.server(guild) {
+    if let Some(server) = watch.load_known(guild).await {
         let now = watch.now();
         let (usual, wave) = server.read(|engine| {
             (
@@ -167,9 +167,8 @@ async fn people(cx: Context<'_>) -> Result<(), BotError> {
     reply::defer(cx).await?;
     let (guild, language) = (ids::guild_of(cx)?, app::language_here(cx));
     let watch = cx.data().services.get::<Watch>()?;
-    let wave = watch
-        .server(guild)
-        .and_then(|server| server.read(|engine| engine.wave().cloned()));
+    let server = watch.load_known(guild).await;
+    let wave = server.and_then(|server| server.read(|engine| engine.wave().cloned()));
     let said = match wave {
         None => text!(language, "raid-none"),
         Some(wave) => {

@@ -66,7 +66,7 @@ impl Watch {
         wish: Wish,
         (by, language): (UserId, Language),
     ) -> Result<String, BotError> {
-        let Some(server) = self.server(guild) else {
+        let Some(server) = self.load_known(guild).await else {
             return Ok(text!(language, "raid-none"));
         };
         let known = server.read(|engine| {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+use splashtail_core::ids::GuildId;
 use splashtail_core::telemetry::Chain;
 use splashtail_raid::{Grade, Wave};
 use splashtail_storage::{StorageError, WaveRow};
@@ -15,6 +17,11 @@ use crate::modules::Surroundings;
 const TICK: Duration = Duration::from_secs(1);
 /// Servers in which nothing happens have their turn once in so many ticks.
 const QUIET: u32 = 60;
+/// Servers come one after another when a process begins: so many ticks are waited for them.
+const FIRST: u32 = 600;
+/// What went on so long ago is over.
+const RECENT: TimeDelta = TimeDelta::hours(2);
+const MOST_RAIDED: u32 = 5000;
 const WRITE: Duration = Duration::from_secs(2);
 /// What is only learnt is written down so often.
 const HABITS: Duration = Duration::from_secs(60);
@@ -25,9 +32,13 @@ impl Watch {
         // A second call brings the same.
         let _ = self.cluster.set(around.state);
         let mut turn: u32 = 0;
+        let mut raided = self.raided().await;
         loop {
             self.clock.sleep(TICK).await;
             turn = turn.wrapping_add(1);
+            if turn <= FIRST {
+                self.go_on(&mut raided).await;
+            }
             for server in self.all() {
                 let (goes_on, cold) = (
                     server.read(|engine| engine.wave().is_some()),
@@ -44,6 +55,30 @@ impl Watch {
                 self.tell(&server, |engine| engine.tick(now));
             }
         }
+    }
+
+    /// Servers in which something went on when the last process ended.
+    async fn raided(&self) -> Vec<GuildId> {
+        let since = self.clock.now() - RECENT;
+        match self.storage.raids().raided_since(since, MOST_RAIDED).await {
+            Ok(raided) => raided,
+            Err(error) => {
+                warn!(error = %Chain(&error), "raids of before are gone on with when somebody comes");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Takes up those of them that are there by now.
+    async fn go_on(self: &Arc<Self>, raided: &mut Vec<GuildId>) {
+        let mut left = Vec::new();
+        for guild in raided.drain(..) {
+            match self.load_known(guild).await {
+                Some(_) => {}
+                None => left.push(guild),
+            }
+        }
+        *raided = left;
     }
 
     /// Never ends.

@@ -33,7 +33,8 @@ pub(super) fn presses(watch: &Arc<Watch>) -> Presses {
                 if let Err(why) = watch.jobs.may(&press, guild, "raid status").await {
                     return Ok(why);
                 }
-                let known = watch.server(guild).and_then(|server| {
+                let server = watch.load_known(guild).await;
+                let known = server.and_then(|server| {
                     server.read(|engine| engine.wave().filter(|known| known.id == wave).cloned())
                 });
                 let Some(known) = known else {

@@ -131,6 +131,19 @@ impl Watch {
         kept
     }
 
+    /// The engine of a server of this cluster, whether anybody came lately or not; `None` while the server
+    /// is not there.
+    pub(super) async fn load_known(self: &Arc<Self>, guild: GuildId) -> Option<Arc<Server>> {
+        if let Some(known) = self.server(guild) {
+            return Some(known);
+        }
+        let view = self.cluster.get()?.guilds.get(guild)?;
+        match view.is_available() {
+            true => Some(self.load(&view).await),
+            false => None,
+        }
+    }
+
     /// Reads what was written down, unless it was.
     pub(super) async fn warm(self: &Arc<Self>, server: &Arc<Server>) {
         {

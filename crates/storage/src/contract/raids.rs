@@ -42,6 +42,8 @@ async fn waves_are_replaced_and_listed_newest_first(storage: Storage) {
     assert_eq!(store.wave(guild(2), 7).await.unwrap(), None, "another's");
     let newest = store.waves(guild(1), 2).await.unwrap();
     assert_eq!(newest, [row(9, "wave", 9), changed]);
+    assert_eq!(store.raided_since(t(50), 9).await.unwrap(), [guild(1)]);
+    assert!(store.raided_since(t(101), 9).await.unwrap().is_empty());
     let years = Duration::from_secs(100 * 365 * 24 * 3600);
     assert_eq!(store.purge_waves(years).await.unwrap(), 0);
     let minute = Duration::from_secs(60);
