@@ -21,8 +21,8 @@ const RATES: [f64; 4] = [1.0, 15.0, 300.0, 2000.0];
 type Attack = fn(&mut Dice, Moment) -> Vec<Comer>;
 
 fn main() {
-    // What `cargo test` asks of a bench is nothing.
-    if std::env::args().any(|argument| argument == "--test") {
+    // `cargo bench` says so; tests of everything ask nothing of a bench.
+    if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
     let attacks: [(&str, Attack); 6] = [
@@ -50,7 +50,13 @@ fn main() {
         let cells = RATES.map(|rate| cell(rate, attack));
         lines.push(format!("| {name} | {} |", cells.join(" | ")));
     }
-    lines.extend([String::new(), decision(), quiet()]);
+    lines.extend([
+        String::new(),
+        "| Decisions and years | |".to_owned(),
+        "|-|-|".to_owned(),
+        decision(),
+        quiet(),
+    ]);
     show(&lines.join("\n"));
 }
 
@@ -98,7 +104,7 @@ fn decision() -> String {
     took.sort_unstable();
     let at = |part: usize| took[(took.len() * part / 100).min(took.len() - 1)];
     format!(
-        "A join to its decision, 1,000 raiders in 20 s: p50 {} us, p99 {} us",
+        "| a join to its decision, 1,000 raiders in 20 s | p50 {} us, p99 {} us |",
         at(50),
         at(99)
     )
@@ -117,7 +123,7 @@ fn quiet() -> String {
         waves += world.waves;
         years += 1;
     }
-    format!("Ordinary life, {years} server-years: {raids} raids, {waves} waves declared")
+    format!("| ordinary life, {years} server-years | {raids} raids, {waves} waves declared |")
 }
 
 #[allow(clippy::print_stdout, reason = "that is what it is for")]
