@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use splashtail_api_types::job_kinds;
-use splashtail_core::ids::{TaskId, UserId};
+use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_core::telemetry::Chain;
 use splashtail_guild::Id;
 use splashtail_ipc::clients::ClientError;
 use splashtail_raid::{Effect, Fate};
-use splashtail_storage::{StorageError, TaskRow, TaskState};
+use splashtail_storage::{Owner, StorageError, TaskQuery, TaskRow, TaskState};
 use tracing::warn;
 
 use super::server::Server;
@@ -19,6 +20,9 @@ use crate::modules::guarded::Wanted;
 use crate::text;
 
 const KIND: &str = job_kinds::MASS_BAN.name;
+/// Orders of one server count together for so long, of those that are looked through.
+const DAY: TimeDelta = TimeDelta::hours(24);
+const ORDERS: u32 = 200;
 /// Messages of so many seconds go with a ban.
 const MESSAGES: u32 = 60 * 60;
 /// Between two looks at a job.
@@ -44,13 +48,13 @@ impl Watch {
             self.later(server, &users);
             return;
         };
-        match Wanted::stored(&self.storage, server.guild).await {
-            Ok(wanted) if wanted.guards_bans(users.len()) => {
+        match self.is_guarded(server.guild, users.len()).await {
+            Ok(true) => {
                 let why = text!(self.language(server), "raid-guarded", count = users.len());
                 self.tell(server, |engine| engine.on_banned(&[], &users, Some(why)));
                 return;
             }
-            Ok(_) => {}
+            Ok(false) => {}
             Err(error) => {
                 warn!(guild.id = %server.guild, error = %Chain(&error), "raiders are banned later");
                 self.later(server, &users);
@@ -84,6 +88,35 @@ impl Watch {
                 .partition(|user| fate(user) == Some(Fate::Banned));
             engine.on_banned(&banned, &left, why)
         });
+    }
+
+    /// Whether one person's word, or the policy's, is not enough for so many more within a day.
+    pub(super) async fn is_guarded(
+        &self,
+        guild: GuildId,
+        more: usize,
+    ) -> Result<bool, StorageError> {
+        let wanted = Wanted::stored(&self.storage, guild).await?;
+        if !wanted.is_on {
+            return Ok(false);
+        }
+        let now = self.clock.now();
+        let query = TaskQuery {
+            name: Some(KIND),
+            ..TaskQuery::newest(Owner::Server(guild), ORDERS)
+        };
+        let orders = self.storage.tasks().list(&query, now).await?;
+        let bans = orders.iter().filter(|row| {
+            let options = &row.fields["Options"];
+            let is_ban = options["DryRun"] != true && options["Undo"].is_null();
+            row.requested && is_ban && now - row.created_at < DAY
+        });
+        let people = bans.map(|row| {
+            row.fields["Options"]["Users"]
+                .as_array()
+                .map_or(0, Vec::len)
+        });
+        Ok(wanted.guards_bans(people.sum::<usize>().saturating_add(more)))
     }
 
     /// Nothing was ordered; the engine orders it again.

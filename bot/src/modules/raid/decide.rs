@@ -9,7 +9,6 @@ use splashtail_raid::{Command, Phase};
 use super::service::Watch;
 use crate::catalogue::Language;
 use crate::error::BotError;
-use crate::modules::guarded::Wanted;
 use crate::text;
 
 /// What somebody wants, as buttons and commands name it.
@@ -93,8 +92,7 @@ impl Watch {
             return Ok(text!(language, "raid-dismissed"));
         }
         if wish == Wish::Ban {
-            let wanted = Wanted::stored(&self.storage, guild).await?;
-            if wanted.guards_bans(waiting) {
+            if self.is_guarded(guild, waiting).await? {
                 return Ok(text!(language, "raid-guarded", count = waiting));
             }
             server.state().approved_by = Some(by);
