@@ -20,6 +20,25 @@ export type UserGuilds = components['schemas']['UserGuilds'];
 /** Who signed in with Discord. */
 export type Person = components['schemas']['UserProfile'] & { banned: boolean; operator: boolean };
 export type ErrorBody = components['schemas']['ErrorBody'];
+export type ServerInfo = components['schemas']['BaseGuildUserInfo'];
+export type GuildRole = components['schemas']['GuildRole'];
+export type GuildShard = components['schemas']['GuildShard'];
+export type GuildEvent = components['schemas']['GuildEvent'];
+export type GuildEventKind = components['schemas']['GuildEventKind'];
+export type GuildMember = components['schemas']['GuildMember'];
+export type IncidentSummary = components['schemas']['IncidentSummary'];
+export type IncidentDetail = components['schemas']['IncidentDetail'];
+export type IncidentAct = components['schemas']['IncidentAct'];
+export type Approval = components['schemas']['Approval'];
+export type PlatformUser = components['schemas']['PlatformUser'];
+export type SettingsChange = components['schemas']['SettingsChange'];
+export type SettingsEdit = components['schemas']['SettingsEdit'];
+export type TaskProgress = components['schemas']['TaskProgress'];
+/** A session of a person, or a token that they made. */
+export type OwnSession = components['schemas']['Session'];
+export type Webhook = components['schemas']['Webhook'];
+export type WebhookType = components['schemas']['WebhookType'];
+export type WebhookDelivery = components['schemas']['WebhookDelivery'];
 
 export type Api = Client<paths>;
 
@@ -46,7 +65,9 @@ export class ApiError extends Error {
     /** The text of ours behind `message`, if it is not the server's. */
     readonly text: SiteKey | null = null,
     /** Number under which the server logged the request. */
-    readonly request: string | null = null
+    readonly request: string | null = null,
+    /** What else it says beside code and message, such as the right that is missing. */
+    readonly said: Record<string, unknown> = {}
   ) {
     super(message);
   }
@@ -97,7 +118,7 @@ export async function unwrap<T>(call: Promise<Outcome<T>>): Promise<T> {
   if (response.ok && error === undefined) return data as T;
   const wait = retryAfter(response);
   const request = response.headers.get('X-Request-Id');
-  if (isErrorBody(error)) throw new ApiError(error.message, response.status, error.code, wait, null, request);
+  if (isErrorBody(error)) throw new ApiError(error.message, response.status, error.code, wait, null, request, { ...error });
   const text = MAINTENANCE.includes(response.status) ? 'error.maintenance' : 'error.status';
   throw ApiError.ours(text, response.status, 'unexpected', wait, request);
 }

@@ -101,6 +101,9 @@ export class Locale<Key extends string = KitKey> {
   /** With so many digits after the point. */
   fixed = (value: number, digits: number): string =>
     new Intl.NumberFormat(this.#code, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+  /** `1.1 s`, `3 min`. */
+  unit = (value: number, unit: 'second' | 'minute' | 'hour' | 'day' | 'millisecond' | 'byte' | 'kilobyte' | 'megabyte', digits = 0): string =>
+    new Intl.NumberFormat(this.#code, { style: 'unit', unit, unitDisplay: 'short', maximumFractionDigits: digits }).format(value);
   date = (at: Date): string => this.#date.format(at);
   /** Hours and minutes. */
   clock = (at: Date): string => this.#hours.format(at);

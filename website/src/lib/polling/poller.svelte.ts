@@ -3,6 +3,9 @@ import { ApiError } from '$lib/api/client';
 /** Above this a person decides when to try again. */
 const LONGEST_WAIT_MS = 60_000;
 
+/** Asking again by itself changes nothing about these: a right is missing, or the thing. */
+const SETTLED = [403, 404];
+
 /** What a {@link Poller} knows. A failed attempt keeps the last value and says why it is old. */
 export class Poller<T> {
   value = $state.raw<T>();
@@ -12,14 +15,14 @@ export class Poller<T> {
   loading = $state(false);
 
   #load: (signal: AbortSignal) => Promise<T>;
-  #periodMs: number;
+  #periodMs: () => number;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #attempt: AbortController | undefined;
   #running = false;
 
-  constructor(load: (signal: AbortSignal) => Promise<T>, periodMs: number) {
+  constructor(load: (signal: AbortSignal) => Promise<T>, periodMs: number | (() => number)) {
     this.#load = load;
-    this.#periodMs = periodMs;
+    this.#periodMs = typeof periodMs === 'number' ? () => periodMs : periodMs;
   }
 
   /** Polls while the page is visible. Returns how to stop. */
@@ -41,7 +44,7 @@ export class Poller<T> {
     const attempt = new AbortController();
     this.#attempt = attempt;
     this.loading = true;
-    let wait = this.#periodMs;
+    let wait = this.#periodMs();
     try {
       const value = await this.#load(attempt.signal);
       if (attempt.signal.aborted) return;
@@ -56,7 +59,7 @@ export class Poller<T> {
       wait = Math.max(wait, Math.min(asked, LONGEST_WAIT_MS));
     }
     this.loading = false;
-    if (this.#running && !document.hidden) {
+    if (this.#running && !document.hidden && !SETTLED.includes(this.error?.status ?? 0)) {
       this.#timer = setTimeout(() => void this.refresh(), wait);
     }
   }
