@@ -11,6 +11,7 @@ const STYLES = 15 * KB;
 
 /** By the beginning of a page's address; the first that fits counts. */
 const SCRIPTS = [
+  { page: /^dashboard\/(guilds|developers)/, most: 120 * KB },
   { page: /^dashboard/, most: 75 * KB },
   { page: /^(mewld|docs)\//, most: 75 * KB },
   { page: /^sandbox$/, most: 120 * KB },

@@ -288,6 +288,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/guilds/{guild_id}/backups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Bring a backup.
+         * @description The body is the file. It is verified, all of it where it is not encrypted, before it is kept, for 30
+         *     days at most; a server has room for ten. Give the id as `BackupSource` of a restore or its plan, inspect
+         *     or compare it as any other. What it says counts as a stranger's word: only the owner and administrators
+         *     restore it, and ids in it are not followed.
+         */
+        post: operations["upload_backup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/guilds/{guild_id}/command-configurations": {
         parameters: {
             query?: never;
@@ -469,6 +492,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/guilds/{guild_id}/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is wrong in a server, worst first, and how far it is set up.
+         * @description As `/health` and `/setup` in Discord say it.
+         */
+        get: operations["get_guild_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/guilds/{guild_id}/incidents": {
         parameters: {
             query?: never;
@@ -563,7 +606,11 @@ export interface paths {
          *     `ServerID` may be left out.
          */
         post: operations["create_guild_job"];
-        delete?: never;
+        /**
+         * Delete a job of a server that has ended, with everything that it left.
+         * @description As `/backups delete`: a backup is gone then for good.
+         */
+        delete: operations["delete_guild_job"];
         options?: never;
         head?: never;
         patch?: never;
@@ -750,6 +797,46 @@ export interface paths {
         patch: operations["change_module_configuration"];
         trace?: never;
     };
+    "/guilds/{guild_id}/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A server at a glance: the worst that is known, what happened last, what is wrong, the newest backup.
+         * @description Parts that you may not look at are `null`.
+         */
+        get: operations["get_guild_overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/guilds/{guild_id}/permission-checks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * How checks of a command read, and which roles pass them.
+         * @description `checks` comes back as a server may store it. Nothing is stored.
+         */
+        post: operations["preview_permission_checks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/guilds/{guild_id}/permissions": {
         parameters: {
             query?: never;
@@ -764,6 +851,23 @@ export interface paths {
          * @description The bot answers, by the limits of your token, too. A no is an answer, not an error.
          */
         post: operations["check_permissions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/guilds/{guild_id}/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a server has ordered again and again. */
+        get: operations["list_guild_schedules"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -786,6 +890,23 @@ export interface paths {
          *     views and 10 changes pass in 5 minutes.
          */
         post: operations["execute_setting"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/guilds/{guild_id}/settings/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All that a server has set, as one file. */
+        get: operations["export_settings"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -827,6 +948,23 @@ export interface paths {
          *     way.
          */
         post: operations["roll_back_setting"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/guilds/{guild_id}/settings/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Plan or carry out what a file says of settings. */
+        post: operations["import_settings"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1317,6 +1455,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/reaction-times": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How fast the bot answered attacks lately.
+         * @description In the whole installation, where protection is on; at most a minute old.
+         */
+        get: operations["get_reaction_times"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/session": {
         parameters: {
             query?: never;
@@ -1629,6 +1787,16 @@ export interface components {
             /** @description Of these bytes. */
             sha256: string;
         };
+        BackupsAtAGlance: {
+            newest?: components["schemas"]["PartialTask"] | null;
+            /** @description Jobs that wait or run. */
+            running: components["schemas"]["PartialTask"][];
+            /**
+             * Format: date-time
+             * @description When schedules make the next one; `null`: nothing is scheduled.
+             */
+            next_at?: string | null;
+        };
         /** @description A server as seen by one of its members. */
         BaseGuildUserInfo: {
             owner_id: string;
@@ -1727,6 +1895,22 @@ export interface components {
             /** @description Back to the default. */
             clear?: boolean;
             value?: Record<string, never> | null;
+        };
+        /** @description What checks mean in a server. */
+        ChecksPreview: {
+            /** @description As the server may store them. */
+            checks: Record<string, never>;
+            /** @description In words, a line for each. */
+            text: string;
+            /** @description Everybody passes. */
+            everybody: boolean;
+            /** @description Whose holders pass by that role alone. The owner always does, and people may by powers of their own. */
+            roles: string[];
+        };
+        /** @description Checks of a command, as in docs/permissions.md. */
+        ChecksQuestion: {
+            /** @description `{"checks":[…],"checks_needed":…}` or `{"Simple":{"checks":[…]}}`. */
+            checks: Record<string, never>;
         };
         /** @description What was known of somebody and is forgotten. */
         ClearedProfile: {
@@ -1943,6 +2127,29 @@ export interface components {
         };
         /** @enum {string} */
         GuildEventKind: "incident" | "job" | "approval" | "settings" | "guild" | "backup_late";
+        /** @description What is wrong in a server, what setting it up still lacks, and what the bot sees of it. */
+        GuildHealth: {
+            /** @description Of protection: `on`, `dry_run` or `off`. */
+            mode: string;
+            /** @description Worst first; none: nothing is wrong. */
+            findings: components["schemas"]["HealthFinding"][];
+            /** @description The steps of setting up, in their order. */
+            steps: components["schemas"]["SetupStep"][];
+            /** @description Channels that the server has, as far as the bot knows. */
+            channels: number;
+            /** @description Channels that the bot cannot see, by category. */
+            hidden: components["schemas"]["HiddenChannels"][];
+            /** @description Permissions that modules want and the bot does not have. */
+            lacking: components["schemas"]["LackingPermission"][];
+            /** @description The bot's highest role. */
+            own_role?: string | null;
+            /** @description Roles above it whose holders could do harm, the highest first. */
+            roles_above: string[];
+            /** @description Where alerts go, whether or not they arrive there. */
+            alert_channel?: string | null;
+            /** @description Gives the bot what it lacks, for whoever manages the server. */
+            invite: string;
+        };
         GuildMember: {
             user: components["schemas"]["PlatformUser"];
             /** @description `null`: none, or not asked for. */
@@ -1957,6 +2164,17 @@ export interface components {
         /** @description Members of a server. */
         GuildMemberList: {
             members: components["schemas"]["GuildMember"][];
+        };
+        /**
+         * @description What somebody who opens a server's page wants to know first. Parts that they may not look at are
+         *     `null`.
+         */
+        GuildOverview: {
+            state: components["schemas"]["ProtectionState"];
+            /** @description The newest three; `/guilds/{guild_id}/incidents` has the others. */
+            incidents?: components["schemas"]["IncidentSummary"][] | null;
+            health?: components["schemas"]["GuildHealth"] | null;
+            backups?: components["schemas"]["BackupsAtAGlance"] | null;
         };
         GuildRole: {
             id: string;
@@ -1993,11 +2211,31 @@ export interface components {
              */
             latency?: number | null;
         };
+        HealthFinding: {
+            /**
+             * @description `broken`, `timed_out`, `off`, `no_audit_log`, `database_away`, `alerts_gone`, `alerts_mute`,
+             *     `no_alerts`, `dry_run`, `lacking`, `role_too_low`, `hidden`, `jobserver_away`, `shards_down`,
+             *     `anybody_prunes` or `no_second_factor`.
+             */
+            code: string;
+            /**
+             * @description `bad`: attacks are not stopped, or nobody hears of them; `weak`: some are not, or some of the
+             *     server is not saved; `advice`.
+             */
+            severity: string;
+            /** @description Sentences with what to do, in English and Discord's Markdown. */
+            text: string;
+        };
+        HiddenChannels: {
+            /** @description `null`: in none. */
+            category?: string | null;
+            channels: string[];
+        };
         /**
          * @description What people can have done about an incident.
          * @enum {string}
          */
-        IncidentAct: "undo" | "fine" | "contain" | "panic" | "calm" | "back" | "parts";
+        IncidentAct: "undo" | "fine" | "contain" | "panic" | "calm" | "back" | "parts" | "approve" | "take_back" | "trust";
         IncidentDetail: components["schemas"]["IncidentSummary"] & {
             /** @description Suspects, rules, acts, calls, losses and times. */
             document: Record<string, never>;
@@ -2008,8 +2246,15 @@ export interface components {
         };
         IncidentOrder: {
             act: components["schemas"]["IncidentAct"];
-            /** @description Of `parts`: which, such as `roles`, `channels` or `bans`. */
+            /** @description Of `parts` and `approve`: which, such as `roles`, `channels` or `bans`. None: all. */
             parts?: string[];
+            /** @description Of the plan that a put-back left as its output; its first 16 digits are enough. */
+            plan_hash?: string | null;
+            /**
+             * Format: uuid
+             * @description The put-back that is taken back.
+             */
+            job?: string | null;
         };
         IncidentOrdered: {
             /** @description For people; the incident shows what comes of it. */
@@ -2092,6 +2337,33 @@ export interface components {
         };
         /** @enum {string} */
         InstanceState: "stopped" | "queued" | "starting" | "running" | "stopping" | "backoff" | "held" | "missing";
+        JobSchedule: {
+            id: string;
+            /** @description Kind of job. */
+            job: string;
+            /** @description Five fields of cron, in UTC. */
+            cron: string;
+            /**
+             * Format: date-time
+             * @description `null`: never again.
+             */
+            next_at?: string | null;
+            /**
+             * Format: uuid
+             * @description What it ordered last.
+             */
+            last_task?: string | null;
+            /**
+             * Format: int32
+             * @description So many of what it made stay; `null`: all.
+             */
+            keep_count?: number | null;
+            /**
+             * Format: int32
+             * @description What is younger than so many days stays; `null`: all.
+             */
+            keep_days?: number | null;
+        };
         /** @description How many tasks are in each state. */
         JobsSummary: {
             /** Format: int64 */
@@ -2102,6 +2374,14 @@ export interface components {
             completed: number;
             /** Format: int64 */
             failed: number;
+        };
+        LackingPermission: {
+            /** @description Discord's bits, as a decimal number. */
+            permissions: string;
+            /** @description The modules that want it. */
+            modules: string[];
+            /** @description What for, one for each of them, in English. */
+            reasons: string[];
         };
         LauncherArgs: {
             /**
@@ -2229,6 +2509,12 @@ export interface components {
             /** Format: date-time */
             created_at: string;
         };
+        Percentiles: {
+            /** Format: int64 */
+            p50_ms: number;
+            /** Format: int64 */
+            p99_ms: number;
+        };
         PermissionAnswer: {
             /** @description Discord's permissions in the server as a whole, as a decimal number; `null`: you are not there. */
             permissions?: string | null;
@@ -2258,6 +2544,11 @@ export interface components {
             /** @description What this platform alone tells. */
             extra_data: Record<string, never>;
         };
+        /**
+         * @description The worst that is known.
+         * @enum {string}
+         */
+        ProtectionState: "attack_running" | "not_put_back" | "off" | "unknown" | "only_watching" | "gaps" | "protected";
         /** @description Somebody, and how they stand with this installation. */
         PublicUser: {
             user: components["schemas"]["PlatformUser"];
@@ -2271,6 +2562,16 @@ export interface components {
             created_at?: string | null;
             /** Format: date-time */
             updated_at?: string | null;
+        };
+        /**
+         * @description How fast incidents were answered lately, in the whole installation. Times are in milliseconds; `null`
+         *     where nothing was measured.
+         */
+        ReactionTimes: {
+            /** @description Incidents that were measured: the newest 1,000 of thirty days at most. */
+            incidents: number;
+            sent?: components["schemas"]["Percentiles"] | null;
+            acknowledged?: components["schemas"]["Percentiles"] | null;
         };
         /** @description One object that a restore made again. */
         RenewedId: {
@@ -2307,6 +2608,10 @@ export interface components {
             subscription_listing_id?: string | null;
             available_for_purchase?: boolean;
             guild_connections?: boolean;
+        };
+        /** @description What a server has ordered again and again. */
+        ScheduleList: {
+            schedules: components["schemas"]["JobSchedule"][];
         };
         /** @description One event of a stream, by its fields. */
         ServerSentEvent: {
@@ -2409,9 +2714,36 @@ export interface components {
             /** @description `null`: there is none any more. */
             after?: Record<string, never> | null;
         };
+        /** @description All that a server has set, as far as you may view it, without secrets. */
+        SettingsFile: {
+            /** @description YAML, as of `/settings export`. */
+            file: string;
+        };
         SettingsHistory: {
             /** @description Newest first. */
             changes: components["schemas"]["SettingsChange"][];
+        };
+        /** @description What a server is to have set. */
+        SettingsImport: {
+            /** @description YAML, as of an export; 256 KiB at most. */
+            file: string;
+            /** @description Delete what the settings that the file names have beside it. */
+            replace?: boolean;
+            /** @description Of the plan that was shown: it is carried out. Absent: nothing is changed, only planned. */
+            plan_hash?: string | null;
+        };
+        SettingsImported: {
+            /** @description The server that the file is of. */
+            from: string;
+            /** @description Of the plan; give it back as `plan_hash` to have exactly this done. */
+            hash: string;
+            /** @description What changes, without secrets. */
+            edits: components["schemas"]["SettingsEdit"][];
+            /**
+             * Format: int64
+             * @description Of the change, by which it can be taken back; `null`: it was only planned, or nothing changes.
+             */
+            version?: number | null;
         };
         /** @description Show or change rows of a setting. */
         SettingsRequest: {
@@ -2420,6 +2752,12 @@ export interface components {
             setting: string;
             /** @description By column. Delete takes the primary key; View takes `__limit` and `__offset`. */
             fields?: Record<string, never>;
+        };
+        SetupStep: {
+            /** @description `permissions`, `sight`, `position`, `alerts`, `limits` or `mode`. */
+            id: string;
+            /** @description `done`, `passed` (the owner knows and went on) or `open`. */
+            state: string;
         };
         /** @description One shard as its cluster reported it. */
         ShardHealth: {
@@ -2446,6 +2784,16 @@ export interface components {
             real_latency?: number | null;
             /** Format: int64 */
             guilds: number;
+            /**
+             * Format: int64
+             * @description Seconds since the process of the shard was started, while it is connected; `null` while it is not.
+             */
+            uptime?: number | null;
+            /**
+             * Format: int64
+             * @description The same, whether or not it is connected; `null`: no process runs.
+             */
+            total_uptime?: number | null;
         };
         StaffMember: {
             user: components["schemas"]["PlatformUser"];
@@ -2603,6 +2951,23 @@ export interface components {
             /** @description Back to the default. */
             clear?: boolean;
             value?: boolean | null;
+        };
+        /** @description A backup that somebody brought. */
+        UploadedBackup: {
+            /**
+             * Format: uuid
+             * @description As that of a job: restores, inspections and downloads take it.
+             */
+            task_id: string;
+            /**
+             * Format: int64
+             * @description In bytes.
+             */
+            size: number;
+            /** @description Of the file, in hexadecimal digits. */
+            sha256: string;
+            /** @description Whether it takes a password; then only its container could be verified. */
+            encrypted: boolean;
         };
         /** @description A server that you are in. */
         UserGuild: {
@@ -4128,6 +4493,124 @@ export interface operations {
             };
         };
     };
+    upload_backup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                guild_id: string;
+            };
+            cookie?: never;
+        };
+        /** @description An `.iblfile` */
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description It is kept */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadedBackup"];
+                };
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No token, or not a valid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description You may not look at it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such incident of this server, or the bot is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The bot's clusters are starting or out of reach */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster answered unexpectedly */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster of the server does not run; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     list_command_configurations: {
         parameters: {
             query?: never;
@@ -5458,6 +5941,119 @@ export interface operations {
             };
         };
     };
+    get_guild_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                guild_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GuildHealth"];
+                };
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No token, or not a valid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description You may not look at it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such incident of this server, or the bot is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The bot's clusters are starting or out of reach */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster answered unexpectedly */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster of the server does not run; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     list_incidents: {
         parameters: {
             query?: {
@@ -6176,6 +6772,119 @@ export interface operations {
                 };
             };
             /** @description Another daemon cannot be reached; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_guild_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                guild_id: string;
+                /** @description The job */
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No token, or not a valid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description You may not look at it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such incident of this server, or the bot is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The bot's clusters are starting or out of reach */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster answered unexpectedly */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster of the server does not run; see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7449,6 +8158,236 @@ export interface operations {
             };
         };
     };
+    get_guild_overview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                guild_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GuildOverview"];
+                };
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No token, or not a valid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description You may not look at it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such incident of this server, or the bot is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The bot's clusters are starting or out of reach */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster answered unexpectedly */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster of the server does not run; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    preview_permission_checks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                guild_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChecksQuestion"];
+            };
+        };
+        responses: {
+            /** @description What they mean in this server now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChecksPreview"];
+                };
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No token, or not a valid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description You may not look at it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such incident of this server, or the bot is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The bot's clusters are starting or out of reach */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster answered unexpectedly */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster of the server does not run; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     check_permissions: {
         parameters: {
             query?: never;
@@ -7521,6 +8460,119 @@ export interface operations {
             };
             /** @description The body is too large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster answered unexpectedly */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster of the server does not run; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_guild_schedules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                guild_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleList"];
+                };
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No token, or not a valid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description You may not look at it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such incident of this server, or the bot is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The bot's clusters are starting or out of reach */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7656,6 +8708,119 @@ export interface operations {
             };
             /** @description The body is too large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster answered unexpectedly */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster of the server does not run; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    export_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                guild_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsFile"];
+                };
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No token, or not a valid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description You may not look at it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such incident of this server, or the bot is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The bot's clusters are starting or out of reach */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7889,6 +9054,123 @@ export interface operations {
             };
             /** @description Others change the settings right now */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The bot's clusters are starting or out of reach */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster answered unexpectedly */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster of the server does not run; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    import_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                guild_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SettingsImport"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsImported"];
+                };
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No token, or not a valid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description You may not look at it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such incident of this server, or the bot is not there */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10676,6 +11958,53 @@ export interface operations {
             };
             /** @description It took too long */
             504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_reaction_times: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Of the last thirty days */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReactionTimes"];
+                };
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { attack } from './samples';
 import { damageOf, kindsOf, nameOfAct, powerlessAt, progressOf, timelineOf, urgent } from './incident';
-import { timeOf, visibleName } from '$lib/server/names';
+import { timeOf, visibleName } from '$lib/guild/names';
 
 describe('an incident', () => {
   it('is grouped into equal acts in a row, theirs before ours at the same moment', () => {

@@ -1,5 +1,5 @@
 import type { IncidentDetail, IncidentSummary } from '$lib/api/client';
-import { timeOf, visibleName } from '$lib/server/names';
+import { timeOf, visibleName } from '$lib/guild/names';
 
 /** Milliseconds since the first second of 2015, as Discord's ids count. */
 type Moment = number;

@@ -1,7 +1,7 @@
 import type { SiteLocale } from '$lib/i18n/site/locale';
 import { permissionNames } from './discord';
 
-interface Check {
+export interface Check {
   kittycat_perms?: string[];
   /** Decimal: numbers would lose digits. */
   native_perms?: (string | number)[];

@@ -39,10 +39,10 @@ export function shownServers(servers: Server[], search: string): Server[] {
   return servers.filter((server) => server.name.toLocaleLowerCase().includes(words) || server.id === words);
 }
 
-/** Discord's page on which the bot is added to a server. */
-export function inviteLink(authorize: string, client: string, server: string): string {
+/** Discord's page on which the bot is added to a server; without one it asks which. */
+export function inviteLink(authorize: string, client: string, server?: string): string {
   const link = new URL(authorize);
-  const query = { client_id: client, scope: 'bot applications.commands', permissions: '1512634182902', guild_id: server };
+  const query = { client_id: client, scope: 'bot applications.commands', permissions: '1512634182902', ...(server ? { guild_id: server } : {}) };
   for (const [name, value] of Object.entries(query)) link.searchParams.set(name, value);
   return link.href;
 }

@@ -70,6 +70,7 @@ export const ar: Texts<DashboardKey> = {
   'kind.guild_revert_incident': 'إرجاع بعد هجوم',
   'kind.message_prune': 'حذف رسائل',
   'kind.mass_ban': 'حظر جماعي',
+  'kind.guild_upload_backup': 'نسخة من ملف',
   'taskstate.pending': 'ينتظر',
   'taskstate.running': 'يعمل',
   'taskstate.completed': 'اكتمل',

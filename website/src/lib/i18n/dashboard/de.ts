@@ -75,6 +75,7 @@ export const de: Texts<DashboardKey> = {
   'kind.guild_revert_incident': 'Zurücksetzen nach einem Angriff',
   'kind.message_prune': 'Nachrichten gelöscht',
   'kind.mass_ban': 'Massenbann',
+  'kind.guild_upload_backup': 'Sicherung aus einer Datei',
   'taskstate.pending': 'Wartet',
   'taskstate.running': 'Läuft',
   'taskstate.completed': 'Fertig',

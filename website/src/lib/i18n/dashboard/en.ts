@@ -72,6 +72,7 @@ export const en = {
   'kind.guild_revert_incident': 'Put back after an attack',
   'kind.message_prune': 'Messages deleted',
   'kind.mass_ban': 'Mass ban',
+  'kind.guild_upload_backup': 'Backup from a file',
   'taskstate.pending': 'Waiting',
   'taskstate.running': 'Running',
   'taskstate.completed': 'Done',

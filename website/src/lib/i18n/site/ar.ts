@@ -4,6 +4,8 @@ import type { SiteKey } from './locale';
 export const ar: Texts<SiteKey> = {
   'site.name': 'AntiRaid',
   'site.skip': 'انتقل إلى المحتوى',
+  'nav.about': 'حول',
+  'nav.legal': 'قانوني',
   'nav.main': 'التنقل الرئيسي',
   'nav.footer': 'تذييل الصفحة',
   'nav.status': 'الحالة',
@@ -83,6 +85,7 @@ export const ar: Texts<SiteKey> = {
   'landing.claim': 'يُوقَف المهاجم، ويعود خادمك كما كان.',
   'landing.lead':
     'يعدّ AntiRaid ما يفعله كل مشرف وكل بوت، وينزع صلاحيات من يهاجم قبل أن يضيع الباقي، ويحفظ نسخًا من خادمك تثبت أنها كاملة.',
+  'landing.add': 'أضفه إلى Discord',
   'landing.start': 'أنشئ أول نسخة احتياطية',
   'landing.protect': 'إعداد الحماية',
   'landing.commands': 'اعرض كل الأوامر',

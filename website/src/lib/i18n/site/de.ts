@@ -4,6 +4,8 @@ import type { SiteKey } from './locale';
 export const de: Texts<SiteKey> = {
   'site.name': 'AntiRaid',
   'site.skip': 'Zum Inhalt springen',
+  'nav.about': 'Über',
+  'nav.legal': 'Rechtliches',
   'nav.main': 'Hauptnavigation',
   'nav.footer': 'Fußzeile',
   'nav.status': 'Status',
@@ -86,6 +88,7 @@ export const de: Texts<SiteKey> = {
   'landing.claim': 'Angreifer gestoppt. Dein Server, wieder wie zuvor.',
   'landing.lead':
     'AntiRaid zählt, was jeder Moderator und jeder Bot tut, nimmt Angreifern die Rechte, bevor der Rest weg ist, und bewahrt Kopien deines Servers auf, die beweisen, dass sie ganz sind.',
+  'landing.add': 'Zu Discord hinzufügen',
   'landing.start': 'Die erste Sicherung machen',
   'landing.protect': 'Schutz einrichten',
   'landing.commands': 'Alle Befehle ansehen',

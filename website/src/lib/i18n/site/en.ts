@@ -4,6 +4,8 @@ import type { Message } from '../message';
 export const en = {
   'site.name': 'AntiRaid',
   'site.skip': 'Skip to content',
+  'nav.about': 'About',
+  'nav.legal': 'Legal',
   'nav.main': 'Main',
   'nav.footer': 'Footer',
   'nav.status': 'Status',
@@ -85,6 +87,7 @@ export const en = {
   'landing.claim': 'Attackers stopped. Your server, back the way it was.',
   'landing.lead':
     'AntiRaid counts what every moderator and every bot does, takes the rights of whoever attacks before the rest is gone, and keeps copies of your server that prove they are whole.',
+  'landing.add': 'Add to Discord',
   'landing.start': 'Make the first backup',
   'landing.protect': 'Set up protection',
   'landing.commands': 'See all commands',
