@@ -1,7 +1,9 @@
 import { describe, expect, it, vi } from 'vitest';
 import { describeCatalogue, texts } from '../../../tests/catalogue';
 import { KIT, LANGUAGES, Locale, type Code, type KitKey, type Texts } from './locale.svelte';
+import { ABOUT } from './about/locale';
 import { DASHBOARD } from './dashboard/locale';
+import { SERVER } from './server/locale';
 import { DOCS } from './docs/locale';
 import { OPERATORS, type OperatorsKey } from './operators/locale';
 import { SITE, type SiteKey } from './site/locale';
@@ -14,6 +16,8 @@ describeCatalogue('site', SITE);
 describeCatalogue('operators', OPERATORS);
 describeCatalogue('docs', DOCS);
 describeCatalogue('dashboard', DASHBOARD);
+describeCatalogue('server', SERVER);
+describeCatalogue('about', ABOUT);
 
 it.each(codes)('names commands with what is written on their buttons, in %s', async (code) => {
   const catalogue = { ...(await texts(SITE, code)), ...(await texts(OPERATORS, code)), ...(await texts(DOCS, code)) };
@@ -36,6 +40,14 @@ describe('Locale', () => {
     expect(locale.dir).toBe('rtl');
     expect(locale.t('operators.restarts', { count: 2 })).toBe('(إعادتا تشغيل)');
     expect(locale.t('operators.restarts', { count: 3 })).toContain('إعادات');
+  });
+
+  it('stretches every text for a language that nobody speaks, and keeps its places and code', async () => {
+    const locale = new Locale<SiteKey>([SITE], nowhere);
+    await locale.choose('en-XA');
+    expect([locale.t('clusters.viewNamed', { name: 'Flare' }), locale.dir]).toEqual(['[Víéw Flare ~~]', 'ltr']);
+    await locale.choose('en-XB');
+    expect([locale.t('nav.home').length > 'Home'.length, locale.dir]).toEqual([true, 'rtl']);
   });
 
   it('has the texts of areas that come later, in the language that was chosen', async () => {

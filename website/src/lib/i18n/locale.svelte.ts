@@ -12,6 +12,11 @@ export const LANGUAGES = {
 
 export type Code = keyof typeof LANGUAGES;
 
+/** Nobody speaks these: they show what longer words and the other direction do to a page. */
+const PSEUDO = { 'en-XA': { dir: 'ltr' }, 'en-XB': { dir: 'rtl' } } as const;
+
+type Used = Code | keyof typeof PSEUDO;
+
 export type KitKey = keyof typeof kit;
 
 /** The texts of an area in one language. */
@@ -36,15 +41,15 @@ const KEY = 'language';
  * the areas that are in use (`add`), so that no page loads what only others say.
  */
 export class Locale<Key extends string = KitKey> {
-  #code = $state<Code>('en');
+  #code = $state<Used>('en');
   /** Of every area, for what another language has not loaded yet. */
   #english: Record<string, Message> = {};
   #texts = $state.raw<Record<string, Message>>({});
-  #missing = $state<Code | null>(null);
+  #missing = $state<Used | null>(null);
   #areas: Catalogue[] = [];
   #store: Store;
   /** What was chosen last; its texts may be on their way. */
-  #wanted: Code = 'en';
+  #wanted: Used = 'en';
   /** Counts attempts to load it: the last one holds, however long it takes. */
   #attempt = 0;
   /** So many areas have their texts in the language of the page. */
@@ -75,17 +80,17 @@ export class Locale<Key extends string = KitKey> {
     if (this.#wanted !== 'en') void this.#load();
   }
 
-  get code(): Code {
+  get code(): Used {
     return this.#code;
   }
 
   /** The language that was to be used last, when its texts could not be loaded. */
-  get missing(): Code | null {
+  get missing(): Used | null {
     return this.#missing;
   }
 
   get dir(): 'ltr' | 'rtl' {
-    return LANGUAGES[this.#code].dir;
+    return isPseudo(this.#code) ? PSEUDO[this.#code].dir : LANGUAGES[this.#code].dir;
   }
 
   /** The text of the key, for `{placeholders}` with values. */
@@ -122,16 +127,16 @@ export class Locale<Key extends string = KitKey> {
   /** Takes the language that was chosen here before, else the first of the browser's that we have. */
   async start(preferred: readonly string[]): Promise<void> {
     const codes = [this.#store.read(KEY) ?? '', ...preferred.map((tag) => tag.split('-')[0]!)];
-    const code = codes.find(isCode);
+    const code = codes.find(isUsed);
     if (code) await this.#use(code);
   }
 
-  async choose(code: Code): Promise<void> {
+  async choose(code: Used): Promise<void> {
     this.#store.write(KEY, code);
     await this.#use(code);
   }
 
-  async #use(code: Code): Promise<void> {
+  async #use(code: Used): Promise<void> {
     this.#wanted = code;
     this.#missing = null;
     await this.#load();
@@ -142,7 +147,7 @@ export class Locale<Key extends string = KitKey> {
     const attempt = ++this.#attempt;
     const [code, count] = [this.#wanted, this.#areas.length];
     try {
-      const areas = code === 'en' ? [] : await Promise.all(this.#areas.map((area) => area[code]()));
+      const areas = await textsOf(this.#areas, code);
       if (attempt !== this.#attempt) return;
       this.#code = code;
       this.#texts = Object.assign({}, ...areas);
@@ -169,8 +174,15 @@ const STEPS: [seconds: number, unit: Intl.RelativeTimeFormatUnit][] = [
   [1, 'second']
 ];
 
-function isCode(text: string): text is Code {
-  return Object.hasOwn(LANGUAGES, text);
+const isPseudo = (code: string): code is keyof typeof PSEUDO => Object.hasOwn(PSEUDO, code);
+const isUsed = (text: string): text is Used => Object.hasOwn(LANGUAGES, text) || isPseudo(text);
+
+/** The texts of areas in a language, beside the English ones that are there. */
+async function textsOf(areas: Catalogue[], code: Used): Promise<Texts<string>[]> {
+  if (code === 'en') return [];
+  if (!isPseudo(code)) return Promise.all(areas.map((area) => area[code]()));
+  const { pseudo } = await import('./pseudo');
+  return areas.map((area) => pseudo(area.en));
 }
 
 const [contextual, provide, isProvided] = createContext<unknown>();

@@ -220,7 +220,7 @@ export const en = {
   'putback.waits': 'The attack still runs. It can be put back once it is stopped.',
   'putback.choose': 'Choose at least one part.',
   'putback.help': 'It can be undone. What people did since stays.',
-  'putback.planHelp': 'The plan comes under the alert in Discord, where it is confirmed.',
+  'putback.planHelp': 'First comes the plan; it stands below in a moment and is confirmed there.',
   'putback.since': 'What people changed since then stays. A safety copy is kept, so it can be undone.',
   'putback.jobs': 'Put back so far',
   'part.settings': 'Server settings',
