@@ -56,6 +56,7 @@ export interface Operation {
   summary: string;
   description: string;
   parameters: Parameter[];
+  /** Of JSON; bytes are nothing that could be typed. */
   body: Schema | null;
   answers: { status: string; description: string; schema: Schema | null }[];
   /** Names of the schemes of which one is needed; none: anybody may ask. */
@@ -97,7 +98,7 @@ function operation(method: string, path: string, raw: RawOperation): Operation {
     summary: raw.summary ?? '',
     description: raw.description ?? '',
     parameters: raw.parameters ?? [],
-    body: raw.requestBody ? schemaOf(raw.requestBody) : null,
+    body: raw.requestBody?.content?.['application/json']?.schema ?? null,
     answers: Object.entries(raw.responses).map(([status, answer]) => ({
       status,
       description: answer.description,

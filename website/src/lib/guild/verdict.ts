@@ -24,12 +24,12 @@ export function verdictOf(overview: Overview | undefined, current: boolean): Ver
   return current || verdict === 'attack' ? verdict : 'unknown';
 }
 
-/** Findings by what they keep somebody from, worst first. */
+/** Findings by what they keep somebody from, worst first; one that is newer than this page may be the worst. */
 const RANK = ['bad', 'weak', 'advice'];
 
 export function findingsOf(health: Health | null | undefined): Health['findings'] {
-  const rank = (severity: string) => (RANK.indexOf(severity) + RANK.length + 1) % (RANK.length + 1);
-  return [...(health?.findings ?? [])].sort((a, b) => rank(a.severity) - rank(b.severity));
+  const rank = ({ severity }: Health['findings'][number]) => RANK.indexOf(severity);
+  return [...(health?.findings ?? [])].sort((a, b) => rank(a) - rank(b));
 }
 
 export const hiddenCount = (health: Health): number => health.hidden.reduce((sum, { channels }) => sum + channels.length, 0);

@@ -16,8 +16,11 @@ export const KINDS: readonly string[] = Object.keys(en).filter((key) => key.star
 export function kindsByPart(): [Part, string[]][] {
   const parts = new Map<Part, string[]>();
   for (const kind of KINDS) parts.set(partOf(kind), [...(parts.get(partOf(kind)) ?? []), kind]);
-  return [...parts];
+  return [...parts].sort(([a], [b]) => ORDER.indexOf(a) - ORDER.indexOf(b));
 }
+
+/** What is broken first in an attack stands first. */
+const ORDER: Part[] = ['channels', 'roles', 'bans', 'members', 'settings', 'others', 'expressions', 'automod', 'events'];
 
 /** The fields of a kind; empty: as usual for a server of this size. */
 export function gridOf(kind: string, rows: Row[]): Grid {
