@@ -355,6 +355,10 @@ fn is_watched(path: &str) -> bool {
         )
         || path.starts_with("/clusters/")
         || operators::contains(path)
+        || matches!(
+            of_server,
+            Some("approvals" | "incidents" | "schedules" | "webhooks")
+        )
 }
 
 /// Whether a page of the site had the request made.
@@ -444,6 +448,8 @@ mod tests {
         for watched in [
             "/mewld/api/instance-list",
             "/mewld/",
+            "/guilds/5/incidents",
+            "/guilds/5/webhooks/6/messages",
             "/session",
             "/clusters/health",
             "/guilds/5/jobs",

@@ -187,11 +187,14 @@ async function checkSignIn(browser, base, server, user) {
     expect(session?.httpOnly && session.sameSite === 'Lax', `the session is kept wrongly: ${JSON.stringify(session)}`);
     expect(!(await page.evaluate(() => document.cookie)).includes('session'), 'scripts read the session');
     await row.getByRole('link').click();
+    await page.locator('[data-verdict]').waitFor();
+    await page.getByRole('link', { name: 'Backups', exact: true }).first().click();
     await page.getByRole('button', { name: 'Back up now…' }).first().waitFor();
-    await page.locator('[data-task]').first().waitFor();
+    await page.locator('[data-backup]').first().waitFor();
     await page.reload({ waitUntil: 'load' });
-    await page.locator('[data-task]').first().click();
+    await page.locator('[data-backup]').first().getByRole('link').first().click();
     await page.getByRole('button', { name: 'Download' }).waitFor();
+    await page.getByRole('button', { name: 'Menu' }).click();
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByRole('heading', { name: 'Sign in', exact: true }).waitFor();
     expect(!(await context.cookies()).some(({ name }) => name === 'session'), 'the session is still there');

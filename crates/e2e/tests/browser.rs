@@ -1,12 +1,14 @@
 //! The website in a real Chromium, on the running platform: first page, API browser, the way from
-//! the Download button through the consent page to the file, and the operators' page.
+//! the Download button through the consent page to the file, a server's pages as its owner uses them, and the
+//! operators' page.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use splashtail_core::config::{Component, Config, LoadOptions};
-use splashtail_e2e::backups::{self, ADMINISTRATOR, Backup, GUILD};
+use splashtail_e2e::attack;
+use splashtail_e2e::backups::{self, ADMINISTRATOR, Backup, GUILD, OWNER};
 use splashtail_e2e::browser;
 use splashtail_e2e::platform::{Engines, OPERATOR, Platform, is_alive};
 use tempfile::TempDir;
@@ -52,6 +54,31 @@ async fn pages_work_and_the_download_button_leads_to_the_file() {
     let path = report["download"]["path"].as_str().unwrap();
     let mut file = Backup::open(std::fs::read(path).unwrap(), Some(PASSWORD)).unwrap();
     assert_eq!(file.json("core/guild").unwrap()["id"], GUILD);
+    assert!(platform.stop().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+#[ignore = "needs node, Chromium and the built website; `make test` provides them"]
+async fn an_owner_looks_after_a_server_in_its_pages() {
+    let platform = Platform::start(TempDir::new().unwrap(), Engines::Embedded, &[])
+        .await
+        .unwrap();
+    let sandbox = platform.ready.sandbox.as_ref().unwrap();
+    let control = sandbox.control.as_str();
+    let variables = [
+        ("CONTROL_URL", control),
+        ("SERVER_ID", GUILD),
+        ("OWNER", OWNER),
+    ];
+    let report = drive(&platform, "server.mjs", &variables).await;
+    assert_eq!(report["steps"], 10, "{report}");
+    let incidents = attack::incidents(&platform, GUILD).await.unwrap();
+    assert!(
+        incidents
+            .iter()
+            .any(|incident| incident["id"] == report["incident"]),
+        "the incident on the page is one of the server: {report} {incidents:?}"
+    );
     assert!(platform.stop().await.unwrap().is_empty());
 }
 

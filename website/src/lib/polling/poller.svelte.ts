@@ -6,6 +6,9 @@ const LONGEST_WAIT_MS = 60_000;
 /** Asking again by itself changes nothing about these: a right is missing, or the thing. */
 const SETTLED = [403, 404];
 
+/** For what is asked for once, and again only when somebody says so: as long as a timer can wait. */
+export const ONCE_MS = 2 ** 31 - 1;
+
 /** What a {@link Poller} knows. A failed attempt keeps the last value and says why it is old. */
 export class Poller<T> {
   value = $state.raw<T>();
