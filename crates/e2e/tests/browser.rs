@@ -88,7 +88,7 @@ async fn every_page_is_accessible_in_every_state_language_and_theme() {
     let report = browser::run_alone("accessibility.mjs", &[]).await.unwrap();
     assert_eq!(
         (&report["states"], &report["languages"]),
-        (&json!(38), &json!(3)),
+        (&json!(80), &json!(5)),
         "{report}"
     );
 }

@@ -525,6 +525,7 @@ export const ar: Texts<ServerKey> = {
   'modules.help': 'ما هو مشغّل. يسري التغيير فورًا ويمكن التراجع عنه.',
   'modules.failed': 'تعذّر تحميل الوحدات',
   'modules.loading': 'جارٍ تحميل الوحدات…',
+  'modules.off': 'متوقف',
   'modules.on': 'مشغّل',
   'modules.defaultOn': 'الافتراضي: مشغّل',
   'modules.defaultOff': 'الافتراضي: متوقف',

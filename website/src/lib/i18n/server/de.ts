@@ -584,6 +584,7 @@ export const de: Texts<ServerKey> = {
   'modules.help': 'Was an ist. Eine Änderung gilt sofort und kann rückgängig gemacht werden.',
   'modules.failed': 'Die Module konnten nicht geladen werden',
   'modules.loading': 'Module werden geladen…',
+  'modules.off': 'Aus',
   'modules.on': 'An',
   'modules.defaultOn': 'Standard: an',
   'modules.defaultOff': 'Standard: aus',

@@ -584,6 +584,7 @@ export const en = {
   'modules.help': 'What is on. A change holds at once, and can be undone.',
   'modules.failed': 'The modules could not be loaded',
   'modules.loading': 'Loading the modules…',
+  'modules.off': 'Off',
   'modules.on': 'On',
   'modules.defaultOn': 'Default: on',
   'modules.defaultOff': 'Default: off',
