@@ -400,7 +400,7 @@ function serverAnswers() {
     [`/platform/user/${MARA}`]: [200, member(MARA, 'Mara').user],
     '/platform/user/1100000000000000010': [200, member('1100000000000000010', 'Olivia').user],
     '/platform/user/1100000000000000011': [200, member('1100000000000000011', 'Adam').user],
-    '/platform/user/1100000000000000013': [404, { code: 'not_found', message: 'nobody has this id' }],
+    '/platform/user/1100000000000000013': [200, member('1100000000000000013', '\u202eevaD <b>of a name without an end</b>').user],
     '/sessions': [200, { sessions: [session('1', '', { current: true, last_used_at: '2026-01-01T00:00:00Z' }), session('2', 'night backups', { type: 'api', perm_limits: ['server_backups.create'] }), session('3', 'everything', { type: 'api' })] }],
     '/modules': [200, MODULES.map((module) => ({ ...module, toggleable: true, commands_toggleable: true, config_options: SETTINGS }))]
   };
