@@ -344,21 +344,30 @@ pub fn is_opened(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value == "?1")
 }
 
+/// Of a server.
+const WATCHED: [&str; 8] = [
+    "approvals",
+    "events",
+    "health",
+    "incidents",
+    "jobs",
+    "overview",
+    "schedules",
+    "webhooks",
+];
+
 /// What an open page asks for again and again with nobody before it: no session lasts longer for that.
 fn is_watched(path: &str) -> bool {
     let of_server = path.strip_prefix("/guilds/");
     let of_server = of_server.and_then(|rest| rest.split('/').nth(1));
-    matches!(of_server, Some("jobs" | "events" | "overview" | "health"))
+    let of_server = of_server.unwrap_or_default();
+    WATCHED.contains(&of_server)
         || matches!(
             path,
             "/session" | "/jobs/summary" | "/bot-stats" | "/reaction-times"
         )
         || path.starts_with("/clusters/")
         || operators::contains(path)
-        || matches!(
-            of_server,
-            Some("approvals" | "incidents" | "schedules" | "webhooks")
-        )
 }
 
 /// Whether a page of the site had the request made.
@@ -462,7 +471,7 @@ mod tests {
         for looked_at in [
             "/sessions",
             "/users/@me/guilds",
-            "/guilds/5/incidents",
+            "/guilds/5/settings",
             "/guilds/jobs",
         ] {
             assert!(!is_watched(looked_at), "{looked_at}");

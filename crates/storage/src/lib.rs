@@ -8,8 +8,8 @@
 //! "Not there" is `Ok(None)`, never an error. There is no Discord type and no wire shape in here.
 
 mod account;
-mod consent;
 mod case;
+mod consent;
 mod engine;
 mod error;
 mod event;
@@ -41,8 +41,8 @@ mod webhook;
 mod contract;
 
 pub use account::{Account, AccountStore, LoginTold};
-pub use consent::{ConsentStore, JoinGrant, MOST_CONSENTS, NewConsent};
 pub use case::{CaseEnding, CaseNote, CaseRow, CaseStore, NewCase, OpenedCase};
+pub use consent::{ConsentStore, JoinGrant, MOST_CONSENTS, NewConsent};
 pub use error::{Outage, StorageError};
 pub use event::{EventKind, EventStore, GuildEvent};
 pub use gitlogs::{
@@ -62,7 +62,6 @@ pub use open::Storage;
 pub use owner::{InvalidOwner, Owner};
 pub use profile::ProfileStore;
 pub use protection::{IncidentRow, ProtectionStore, Reaction};
-pub use protection::{IncidentRow, ProtectionStore};
 pub use raid::{RaidStore, WaveRow};
 pub use schedule::{Due, Keep, Schedule, ScheduleStore, Trouble};
 pub use setting::{

@@ -2,8 +2,8 @@
 //! `DATABASE_URL` names one whose user may create databases.
 
 mod accounts;
-mod consents;
 mod cases;
+mod consents;
 mod events;
 mod gitlogs;
 mod guarded;
