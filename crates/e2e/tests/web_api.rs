@@ -343,14 +343,10 @@ async fn brought(api: &Api<'_>, limited: &str, bytes: Vec<u8>) {
         planned["task_info"]["task_fields"]["Options"]["Uploaded"], true,
         "{planned}"
     );
-    let gone = api.send(
-        Method::DELETE,
-        &format!("{jobs}/{task}"),
-        &owner,
-        Value::Null,
-    );
+    let brought = format!("{jobs}/{task}");
+    let gone = api.send(Method::DELETE, &brought, &owner, Value::Null);
     assert_eq!(gone.await.status(), 204);
-    let gone = api.get(&format!("{jobs}/{task}"), &owner).await;
+    let gone = api.get(&brought, &owner).await;
     assert_eq!(gone.status(), 404);
 }
 

@@ -121,8 +121,6 @@ async fn keep(
         priority: Priority::Scheduled,
         run_after: None,
         deadline: None,
-        parent: None,
-        actor: Some(user.to_string()),
         expires_at: Some(now + KEPT),
         created_at: now,
     };

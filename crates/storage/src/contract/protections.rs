@@ -82,7 +82,7 @@ async fn incidents_are_replaced_and_listed_newest_first(storage: Storage) {
 async fn reactions_are_read_out_of_documents(storage: Storage) {
     let store = storage.protections();
     // Changes in a time to come, so that they are within any span.
-    let later = |seconds| DateTime::from_timestamp(4_000_000_000 + seconds, 0).unwrap();
+    let later = |seconds: i64| DateTime::from_timestamp(4_000_000_000 + seconds, 0).unwrap();
     for (incident, mode, document, at) in [
         (
             1,

@@ -563,9 +563,30 @@ export interface paths {
          * Have something done about an incident.
          * @description As its buttons in Discord: the owner may everything, people trusted by name too unless they are
          *     suspects, trusted roles may `contain` and `panic`, and where protection is on any administrator may
-         *     `panic`. `panic` and `calm` are about the server and take any incident. The token may not be limited.
+         *     `panic`. `panic` and `calm` are about the server and take any incident. What a put-back planned is the
+         *     output of its job; `approve` does that and nothing else. The token may not be limited.
          */
         post: operations["act_on_incident"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/guilds/{guild_id}/incidents/{incident}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who did what in an incident, and what was done about it, in the order in which it was.
+         * @description At most 400 acts and 400 calls; the document of the incident has everything that is known of each.
+         */
+        get: operations["get_incident_timeline"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -817,6 +838,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/guilds/{guild_id}/panic": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a panic would take in a server now, and what it would not reach.
+         * @description Nothing is done; `panic` among the acts on an incident does it.
+         */
+        get: operations["preview_panic"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/guilds/{guild_id}/permission-checks": {
         parameters: {
             query?: never;
@@ -903,7 +944,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All that a server has set, as one file. */
+        /**
+         * All that a server has set, as a file.
+         * @description As `/settings export`: what you may view, without secrets.
+         */
         get: operations["export_settings"];
         put?: never;
         post?: never;
@@ -963,7 +1007,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Plan or carry out what a file says of settings. */
+        /**
+         * Have a server set what a file says.
+         * @description As `/settings import`: without `plan_hash` it is only said what would change, and with the hash of that
+         *     it is done, as one change. Every entry is judged as if it had been entered by hand, in your name.
+         */
         post: operations["import_settings"];
         delete?: never;
         options?: never;
@@ -2275,6 +2323,20 @@ export interface components {
             /** Format: date-time */
             updated_at: string;
         };
+        /** @description Who did what and what was done about it, in its order. */
+        IncidentTimeline: {
+            /**
+             * Format: date-time
+             * @description The first act; what follows counts from it.
+             */
+            begins_at: string;
+            entries: components["schemas"]["TimelineEntry"][];
+            /**
+             * Format: int64
+             * @description Acts that were only counted.
+             */
+            more_acts: number;
+        };
         /** @description One bot process. */
         Instance: {
             /** Format: date-time */
@@ -2495,6 +2557,25 @@ export interface components {
          * @enum {string}
          */
         Operation: "View" | "Create" | "Update" | "Delete";
+        /** @description What a panic would take now. */
+        PanicPreview: {
+            /** @description One is on already. */
+            is_on: boolean;
+            /** @description From these roles, as far as nothing was taken from them yet. */
+            roles: components["schemas"]["PanicRole"][];
+            /**
+             * @description Roles with dangerous permissions that the bot cannot take: they stand above it, or it lacks Manage
+             *     Roles.
+             */
+            out_of_reach: string[];
+            /** @description Invites and messages between strangers are paused for a day, again and again until it ends. */
+            pauses: boolean;
+        };
+        PanicRole: {
+            role_id: string;
+            /** @description Discord's bits that it loses, as a decimal number. */
+            taken: string;
+        };
         /** @description A task in a list. */
         PartialTask: {
             /** Format: uuid */
@@ -2946,6 +3027,35 @@ export interface components {
          * @enum {string}
          */
         TaskState: "pending" | "running" | "completed" | "failed";
+        TimelineEntry: {
+            /**
+             * Format: int64
+             * @description Milliseconds since the first act.
+             */
+            at_ms: number;
+            /** @description `theirs` or `ours`. */
+            side: string;
+            /**
+             * @description Of an act its type, such as `channel_remove`; of a call which measure it was, such as
+             *     `take_roles`.
+             */
+            what: string;
+            /** @description Who did it; `null` where Discord did not say, and for ours. */
+            actor?: string | null;
+            /** @description The object or person that it was done to. */
+            target?: string | null;
+            /** @description As it was called then, where that is known. */
+            name?: string | null;
+            /** @description Of ours: `done`, `refused`, `limited`, `down`, or `null` while it is under way and in a dry run. */
+            outcome?: string | null;
+            /**
+             * Format: int64
+             * @description Of ours: milliseconds until Discord answered.
+             */
+            took_ms?: number | null;
+            /** @description Of ours: whether it was taken back since. */
+            returned: boolean;
+        };
         /** @description Exactly one of the two. */
         ToggleChange: {
             /** @description Back to the default. */
@@ -4519,7 +4629,7 @@ export interface operations {
                     "application/json": components["schemas"]["UploadedBackup"];
                 };
             };
-            /** @description The query, the path or the credentials cannot be read; the message says why */
+            /** @description It is no backup of a server, or damaged */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4537,7 +4647,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description You may not look at it */
+            /** @description The user may not restore backups in this server */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4546,8 +4656,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such incident of this server, or the bot is not there */
+            /** @description The bot is not in this server */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server has as many as it may */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4557,6 +4676,15 @@ export interface operations {
             };
             /** @description The bot's clusters are starting or out of reach */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4591,7 +4719,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The cluster of the server does not run; see `Retry-After` */
+            /** @description The cluster of the server does not run, or others send files; see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5989,7 +6117,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such incident of this server, or the bot is not there */
+            /** @description The bot is not in this server */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6350,6 +6478,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description Others have to agree first */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description The bot's clusters are starting or out of reach */
             412: {
                 headers: {
@@ -6361,6 +6498,121 @@ export interface operations {
             };
             /** @description The body is too large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster answered unexpectedly */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster of the server does not run; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_incident_timeline: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                guild_id: string;
+                /** @description The incident */
+                incident: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As far as it went */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentTimeline"];
+                };
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No token, or not a valid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description You may not look at it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such incident of this server, or the bot is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The bot's clusters are starting or out of reach */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6830,7 +7082,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description You may not look at it */
+            /** @description The user may not do that in this server */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6839,8 +7091,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such incident of this server, or the bot is not there */
+            /** @description No such job of this server, or the bot is not there */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The job has not ended */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6875,7 +7136,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The cluster answered unexpectedly */
+            /** @description Another daemon answered unexpectedly */
             502: {
                 headers: {
                     [name: string]: unknown;
@@ -6884,7 +7145,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The cluster of the server does not run; see `Retry-After` */
+            /** @description Another daemon cannot be reached; see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8197,6 +8458,119 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description You may look at none of it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The bot is not in this server */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The bot's clusters are starting or out of reach */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster answered unexpectedly */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster of the server does not run; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    preview_panic: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                guild_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PanicPreview"];
+                };
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No token, or not a valid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description You may not look at it */
             403: {
                 headers: {
@@ -8206,7 +8580,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such incident of this server, or the bot is not there */
+            /** @description The bot is not in this server */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8296,7 +8670,7 @@ export interface operations {
                     "application/json": components["schemas"]["ChecksPreview"];
                 };
             };
-            /** @description The query, the path or the credentials cannot be read; the message says why */
+            /** @description A server cannot store these checks */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8314,7 +8688,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description You may not look at it */
+            /** @description You may not look at the powers of roles */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8323,7 +8697,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such incident of this server, or the bot is not there */
+            /** @description The bot, or you, are not in this server */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8334,6 +8708,15 @@ export interface operations {
             };
             /** @description The bot's clusters are starting or out of reach */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8553,7 +8936,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description You may not look at it */
+            /** @description The user may not look at them */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8562,7 +8945,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such incident of this server, or the bot is not there */
+            /** @description The bot is not in this server */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8598,7 +8981,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The cluster answered unexpectedly */
+            /** @description Another daemon answered unexpectedly */
             502: {
                 headers: {
                     [name: string]: unknown;
@@ -8607,7 +8990,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The cluster of the server does not run; see `Retry-After` */
+            /** @description Another daemon cannot be reached; see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8774,7 +9157,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description As it is now */
+            /** @description The file */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8801,7 +9184,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description You may not look at it */
+            /** @description You may not have it */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8810,7 +9193,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such incident of this server, or the bot is not there */
+            /** @description The bot is not in this server */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9133,7 +9516,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description As it is now */
+            /** @description What changes, or has changed */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9142,7 +9525,7 @@ export interface operations {
                     "application/json": components["schemas"]["SettingsImported"];
                 };
             };
-            /** @description The query, the path or the credentials cannot be read; the message says why */
+            /** @description The file cannot be read, or a value is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9160,7 +9543,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description You may not look at it */
+            /** @description You may not do that in this server */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9169,8 +9552,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such incident of this server, or the bot is not there */
+            /** @description No such setting, or the bot is not in this server */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something else would change than was shown, or others change the settings right now */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9180,6 +9572,15 @@ export interface operations {
             };
             /** @description The bot's clusters are starting or out of reach */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -11994,8 +12395,8 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests; see `Retry-After` */
-            429: {
+            /** @description Our fault; the context names the request */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -12003,8 +12404,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Our fault; the context names the request */
-            500: {
+            /** @description A part of the platform is not available; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
