@@ -231,9 +231,11 @@ fn is_prose(literal: &str) -> bool {
             _ => {}
         }
     }
+    // A word in capitals is one of Discord's.
     let is_word = |word: &&str| {
         let letters = word.trim_matches(|c: char| !c.is_alphabetic());
-        letters.chars().count() >= 2 && letters.chars().all(char::is_alphabetic)
+        let alphabetic = letters.chars().all(char::is_alphabetic);
+        letters.chars().count() >= 2 && alphabetic && letters.chars().any(char::is_lowercase)
     };
     let words: Vec<&str> = bare.split_whitespace().filter(is_word).collect();
     match words[..] {

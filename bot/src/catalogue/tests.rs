@@ -192,6 +192,12 @@ const MOVED: &[&str] = &[
     "settings/words.rs",
 ];
 
+/// Declarations of settings, whose English stands in the code.
+const DECLARED: &[&str] = &[
+    "modules/lockdown/settings.rs",
+    "modules/moderation/thresholds.rs",
+];
+
 #[test]
 fn no_prose_is_left_where_texts_come_from_the_catalogue() {
     let sources = prose::sources();
@@ -206,7 +212,8 @@ fn no_prose_is_left_where_texts_come_from_the_catalogue() {
     }
     let of_moved = sources
         .iter()
-        .filter(|source| MOVED.iter().any(|moved| is_of(source, moved)));
+        .filter(|source| MOVED.iter().any(|moved| is_of(source, moved)))
+        .filter(|source| !DECLARED.contains(&source.path.as_str()));
     let left: Vec<_> = of_moved
         .flat_map(|source| {
             let prose = source.prose().into_iter();

@@ -140,7 +140,7 @@ mod tests {
         let expected = json!({"content": "@everyone", "nonce": "8", "enforce_nonce": true,
             "allowed_mentions": {"parse": []}});
         Mock::given(method("POST"))
-            .and(path("/channels/7/messages"))
+            .and(path("/api/v10/channels/7/messages"))
             .and(body_partial_json(expected))
             .respond_with(ResponseTemplate::new(200).set_body_json(json!({"id": "9"})))
             .expect(1)

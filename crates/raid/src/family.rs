@@ -192,7 +192,8 @@ pub(crate) fn strongest(window: Window<'_>, came: &[Record], fresh: &mut f64) ->
         };
         judge(family, count, shape);
     }
-    let keyed: [(Family, fn(&Record) -> u32); 3] = [
+    type Key = fn(&Record) -> u32;
+    let keyed: [(Family, Key); 3] = [
         (Family::SameAvatar, |record| record.avatar),
         (Family::SameText, |record| record.text),
         (Family::Cluster, |record| record.cluster),

@@ -116,7 +116,7 @@ impl Job for RestoreBackup {
 
     async fn run(&self, cx: &JobContext) -> Result<Option<JobOutput>, JobError> {
         let fields: Fields = cx.fields()?;
-        Run::run(self, cx, &fields).await.map(Some)
+        Box::pin(Run::run(self, cx, &fields)).await.map(Some)
     }
 
     async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {

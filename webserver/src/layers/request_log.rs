@@ -73,7 +73,10 @@ const SITE: &str = "site";
 /// The series of what was asked for so far, so that none is looked for by its labels again. There are
 /// as many as operations, with the statuses that each answers.
 #[derive(Default)]
-pub struct RequestMeters(RwLock<HashMap<(&'static str, u16), BTreeMap<String, Meters>>>);
+pub struct RequestMeters(RwLock<HashMap<(&'static str, u16), Routes>>);
+
+/// What was asked for with one method and answered with one status, by route.
+type Routes = BTreeMap<String, Meters>;
 
 #[derive(Clone)]
 struct Meters {

@@ -7,7 +7,7 @@ use splashtail_guild::Id;
 use subtle::ConstantTimeEq as _;
 
 use super::incidents;
-use super::programs::NotDone;
+use super::programs::{NotDone, TRUSTS};
 use super::progress::Parts;
 use super::put_back::Order;
 use super::server::Server;
@@ -131,9 +131,6 @@ impl Protection {
         }
     }
 }
-
-/// The command that trusts somebody.
-pub(super) const TRUSTS: &str = "protection trust";
 
 /// Who wants what done.
 pub(super) struct Asked<'a> {

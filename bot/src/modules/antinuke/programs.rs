@@ -7,7 +7,7 @@ use splashtail_api_types::incidents::{PanicPreview, PanicRole};
 use splashtail_core::ids::TaskId;
 use splashtail_guild::Id;
 
-use super::buttons::{Asked, TRUSTS, Wish, wish};
+use super::buttons::{Asked, Wish, wish};
 use super::progress::Parts;
 use super::service::Protection;
 use crate::app::App;
@@ -16,6 +16,9 @@ use crate::configuration;
 use crate::error::BotError;
 use crate::guilds::GuildView;
 use crate::text;
+
+/// The command that trusts somebody.
+pub(super) const TRUSTS: &str = "protection trust";
 
 /// What others than buttons can ask for: give back what was taken, note that it was no attack, stop the
 /// suspects, raise a panic and end it, put back what was broken, have a plan of that carried out, take a

@@ -93,7 +93,7 @@ pub async fn up(args: UpArgs) -> Result<ExitCode> {
         component: Component::All,
         allow_missing: true,
     };
-    run(Role::Everything, load, options, args.json).await
+    Box::pin(run(Role::Everything, load, options, args.json)).await
 }
 
 /// The webserver with the clusterer, and so the bot; or alone.
@@ -128,7 +128,7 @@ async fn run_daemon(role: Role, args: DaemonArgs) -> Result<ExitCode> {
         component: Component::All,
         allow_missing: false,
     };
-    run(role, load, options, false).await
+    Box::pin(run(role, load, options, false)).await
 }
 
 async fn run(role: Role, load: LoadOptions, options: PlanOptions, json: bool) -> Result<ExitCode> {
