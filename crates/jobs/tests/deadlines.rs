@@ -1,5 +1,7 @@
 //! When a task is given up, and how far it says it is.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod harness;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! What callers may ask for and what they are answered.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod harness;
 
 use harness::{NAME, Scripted, World, create_for, meanwhile, on_both, order};

@@ -1,5 +1,7 @@
 //! What an engine does beside its runs: orders what is due, ends and deletes what is over.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod harness;
 
 use std::sync::Arc;

@@ -491,9 +491,9 @@ mod tests {
             .keys()
             .map(String::as_str)
             .collect();
-        let known = OPTION_NAMES
-            .into_iter()
-            .filter(|name| !["BackupMembers", "BackupBans", "Incremental"].contains(name));
+        let known = OPTION_NAMES.into_iter().filter(|name| {
+            !["BackupMembers", "BackupBans", "Incremental", "PublicKey"].contains(name)
+        });
         assert_eq!(keys, known.collect::<Vec<_>>());
     }
 }

@@ -44,7 +44,7 @@ impl Watch {
                     server.read(|engine| engine.wave().is_some()),
                     server.state().cold,
                 );
-                if !goes_on && !cold && turn % QUIET != 0 {
+                if !goes_on && !cold && !turn.is_multiple_of(QUIET) {
                     continue;
                 }
                 if cold {
