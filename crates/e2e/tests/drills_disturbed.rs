@@ -113,7 +113,7 @@ async fn drills_hold_in_an_outage(platform: Platform) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn drills_hold_though_nothing_can_be_written_meanwhile() {
-    drills_hold_in_an_outage(platform().await).await;
+    Box::pin(drills_hold_in_an_outage(platform().await)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -122,7 +122,7 @@ async fn drills_hold_though_the_database_is_away_meanwhile() {
     let dir = TempDir::new().unwrap();
     let engines = Engines::production(dir.path()).await.unwrap();
     let platform = Platform::start(dir, engines, &[]).await.unwrap();
-    drills_hold_in_an_outage(platform).await;
+    Box::pin(drills_hold_in_an_outage(platform)).await;
 }
 
 /// An answer to the bot, so many times.

@@ -16,7 +16,7 @@ use splashtail_storage::{Level, NewLogEntry, NewTask, Owner, Priority, TaskOutpu
 use tracing::{info, warn};
 
 use crate::app::AppState;
-use crate::auth::Caller;
+use crate::auth::{self, Caller};
 use crate::brought::Brought;
 use crate::error::ApiError;
 use crate::extract::{PathOf, guild_id};
@@ -82,6 +82,11 @@ pub async fn upload_backup(
     let most = usize::try_from(app.config.plans.free.max_body_size).unwrap_or(usize::MAX);
     let directory = app.config.data_dir.join("tmp");
     let brought = Brought::receive(request.into_body(), &directory, most).await?;
+    // It may have taken long.
+    if !auth::is_alive(&app, &caller).await? {
+        return Err(ApiError::Unauthorized("the token ended meanwhile"));
+    }
+    app.fleet.standing(guild, &caller, BRING).await?.allowed()?;
     // Whoever sent it all and leaves has sent it.
     let keeping = tokio::spawn(async move {
         let _place = place;

@@ -10,7 +10,7 @@ use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_core::telemetry::Chain;
 use splashtail_guild::Id;
 use splashtail_ipc::clients::ClientError;
-use splashtail_raid::{Effect, Fate};
+use splashtail_raid::{Effect, Engine, Fate, Phase};
 use splashtail_storage::{Owner, StorageError, TaskQuery, TaskRow, TaskState};
 use tracing::warn;
 
@@ -43,6 +43,14 @@ enum NotOrdered {
 impl Watch {
     /// Has raiders banned, and tells the engine who was.
     pub(super) async fn ban(self: &Arc<Self>, server: &Arc<Server>, users: Vec<Id>) {
+        // Somebody let them in meanwhile.
+        let goes_on = |engine: &Engine| {
+            let wave = engine.wave();
+            wave.is_some_and(|wave| wave.phase != Phase::Dismissed)
+        };
+        if !server.read(goes_on) {
+            return;
+        }
         let by = server.state().approved_by.or_else(|| self.own_user());
         let Some(by) = by else {
             self.later(server, &users);

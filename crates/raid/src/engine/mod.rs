@@ -446,6 +446,10 @@ impl Engine {
         }
         let portrait = Portrait::of(&came, &stream.shares);
         for record in &came {
+            // They came before somebody said that they may stay.
+            if self.acquitted.contains_key(&record.user) {
+                continue;
+            }
             let is_new = !wave.people.contains_key(&record.user);
             if !all && !is_new && about != Some(record.user) {
                 continue;

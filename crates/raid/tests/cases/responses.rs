@@ -100,6 +100,18 @@ fn what_is_let_in_is_given_back_and_left_alone() {
             .is_empty(),
         "another wave"
     );
+
+    // Others who come at once are a wave of their own.
+    let mut dice = Dice::new(40);
+    let mut others = fresh(&mut dice, world.now.plus(SECOND), 40, 300.0);
+    for other in &mut others {
+        let id = other.arrival.user.get() + (1 << 40);
+        other.arrival.user = Id::new(id);
+    }
+    world.live(others);
+    let wave = world.wave();
+    assert!(wave.phase == Phase::Open && !wave.people.is_empty());
+    assert!(ids.iter().all(|id| !wave.people.contains_key(&id.get())));
 }
 
 #[test]
