@@ -28,8 +28,9 @@ pub(super) struct Hold {
 /// What nobody does in a locked channel.
 pub(super) const SPEAKING: u64 =
     bits::SEND_MESSAGES | bits::SEND_MESSAGES_IN_THREADS | bits::SEND_TTS_MESSAGES | bits::CONNECT;
-/// What the bot itself needs to go on there.
-pub(super) const OWN: u64 = bits::VIEW_CHANNEL | bits::SEND_MESSAGES;
+/// What the bot itself needs to go on there: whoever may not connect to a voice channel may not give
+/// back anything there either.
+pub(super) const OWN: u64 = bits::VIEW_CHANNEL | bits::SEND_MESSAGES | bits::CONNECT;
 
 /// In a channel: what is wanted is denied, and nothing else changes.
 pub(super) const fn lock(now: Bits, wanted: u64) -> (Bits, Hold) {
