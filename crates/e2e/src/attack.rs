@@ -8,6 +8,7 @@ use splashtail_sandbox::control::types::{
     Act, ActKind, DrillKind, NewDrill, NewGuild, NewUser, Upload,
 };
 use splashtail_sandbox_world::journal::{Entry, Record};
+use splashtail_sandbox_world::world::{Id, Stamp};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
@@ -224,6 +225,10 @@ pub struct Ground<'a> {
 const PEOPLE: usize = 40;
 /// Whoever came within a day is a newcomer, whose ban counts little.
 const SETTLED_DAYS: u32 = 30;
+/// Of most members nobody tells the bot more than their id, and an account made within a day cannot
+/// belong to anybody but a newcomer.
+const ACCOUNT_DAYS: u32 = 2 * SETTLED_DAYS;
+const DAY_MS: i64 = 86_400_000;
 const CHANNELS: usize = 24;
 const ROLES: usize = 12;
 const INVITES: usize = 8;
@@ -240,9 +245,12 @@ impl<'a> Ground<'a> {
     /// # Errors
     /// The control API refuses.
     pub async fn level(platform: &'a Platform) -> Result<Self> {
+        let now = Stamp(platform.control.now().await?.now_ms);
+        let made = Id::at(now.plus(-DAY_MS * i64::from(ACCOUNT_DAYS))).0;
         let mut people = Vec::with_capacity(PEOPLE);
         for n in 0..PEOPLE {
             let user = NewUser {
+                id: Some((made + n as u64).to_string()),
                 username: Some(format!("resident{n}")),
                 ..NewUser::default()
             };
