@@ -130,7 +130,7 @@ async function drill(page, base, address, server) {
   return incident;
 }
 
-/** Half of it: first the plan, then what it says, and nothing else. */
+/** Half of it: first the plan is shown. */
 async function putBackPart(page) {
   const parts = page.locator('[data-part]');
   await parts.first().waitFor();
@@ -142,12 +142,13 @@ async function putBackPart(page) {
     await page.getByRole('button', { name: 'Show the plan…' }).first().click();
     await page.getByRole('dialog').locator('[data-plan]').waitFor();
     await picture(page, 'server-putback-plan');
-    await page.getByRole('button', { name: 'Put this back' }).click();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
   } else {
     await page.getByRole('button', { name: /^Put \d+ things? back/ }).click();
     await page.getByRole('dialog').getByRole('button', { name: /^Put \d+ things? back/ }).click();
+    await page.locator('[data-putback][data-state="completed"]').getByRole('button', { name: 'Undo…' }).first().waitFor();
   }
-  await page.locator('[data-putback][data-state="completed"]').getByRole('button', { name: 'Undo…' }).first().waitFor();
   await shown(page, 'put-back');
 }
 

@@ -15,6 +15,8 @@ use super::ways::{Way, ways_in};
 const NAMED: usize = 100;
 /// Age of accounts that were bought in one lot.
 const BATCH_DAYS: u32 = 540;
+/// Age of the role that rogues hold.
+const ROLE_AGE_MS: i64 = 60 * 60 * 1000;
 /// Accounts that rogues have ready to be made administrators.
 const ACCOMPLICES: u32 = 3;
 
@@ -175,7 +177,9 @@ impl Stage {
 
     /// One role for all rogues.
     fn arm_rogues(&mut self, world: &mut World, above: bool) {
-        let role = world.next_id();
+        // Nobody sees it come, and no log tells of it: it has been there for a while.
+        let made = world.now().plus(-ROLE_AGE_MS);
+        let role = Id(Id::at(made).0 | (world.next_id().0 & !(u64::MAX << 22)));
         let position = place_role(world, self.guild, above);
         world.add_role(self.guild, Role::new(role, "Helpers", self.power, position));
         for user in &self.attackers {
