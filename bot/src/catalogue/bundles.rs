@@ -34,9 +34,7 @@ files![
     "errors",
     "guarded",
     "lines",
-    "lockdown",
     "moderation",
-    "raid",
     "settings",
     "setup",
 ];

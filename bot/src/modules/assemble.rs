@@ -413,8 +413,6 @@ mod tests {
                 "core",
                 "setup",
                 "antinuke",
-                "raid",
-                "lockdown",
                 "guarded",
                 "moderation",
                 "server_backups",
@@ -431,8 +429,6 @@ mod tests {
             names,
             [
                 "backups",
-                "ban",
-                "case",
                 "command_configuration",
                 "commands",
                 "guarded",
@@ -442,11 +438,8 @@ mod tests {
                 "health",
                 "help",
                 "incidents",
-                "kick",
                 "limitactions",
                 "limits",
-                "lockdown",
-                "lockdown_roles",
                 "massban",
                 "massunban",
                 "module_configuration",
@@ -458,19 +451,12 @@ mod tests {
                 "protection_maintenance",
                 "protection_policy",
                 "protection_trust",
-                "prune_user",
-                "punishments",
-                "raid",
-                "raid_policy",
                 "register",
                 "server_language",
                 "settings",
                 "setup",
                 "simplehelp",
-                "stats",
-                "tempban",
-                "timeout",
-                "unban"
+                "stats"
             ]
         );
         assert_eq!(registry.facts("backup").unwrap().id, "server_backups");

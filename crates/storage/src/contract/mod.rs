@@ -2,7 +2,6 @@
 //! `DATABASE_URL` names one whose user may create databases.
 
 mod accounts;
-mod cases;
 mod consents;
 mod events;
 mod gitlogs;
@@ -10,7 +9,6 @@ mod guarded;
 mod guilds;
 mod histories;
 mod ledger;
-mod lockdowns;
 mod looks;
 mod migrating;
 mod opening;
@@ -18,7 +16,6 @@ mod outages;
 mod profiles;
 mod protections;
 mod queue;
-mod raids;
 mod schedules;
 mod settings;
 mod setup;
