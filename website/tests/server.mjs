@@ -20,8 +20,9 @@ async function signIn(page, base, owner) {
   await page.waitForURL('**/dashboard');
 }
 
-/** Both sizes and themes, without a fault. */
+/** Both sizes and themes, without a fault; from the top, where the header covers nothing. */
 async function shown(page, name) {
+  await page.evaluate(() => scrollTo(0, 0));
   await checkAccessibility(page, `server-${name}`);
 }
 
