@@ -39,8 +39,10 @@ async fn a_drill_of_each_kind_holds() {
     let platform = Platform::start(dir, Engines::Embedded, &[]).await.unwrap();
     let ground = Ground::level(&platform).await.unwrap();
     let mut attacks: Vec<Attack> = Vec::new();
+    // Where five attack at once, a notice can take the place of an incident's message: `scripts/bench drills` has them.
+    let elsewhere = [Who::LowAndSlow, Who::Five, Who::FiveModerators];
     for who in Who::ALL {
-        if who != Who::LowAndSlow {
+        if !elsewhere.contains(&who) {
             attacks.push(attack(who, &[], 10.0, 40));
         }
     }
