@@ -6,7 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark that fails has to say so")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the report")]
 
-#[path = "../tests/support/mod.rs"]
+#[allow(dead_code, reason = "the tests use more of it")]
+#[path = "../tests/suite/support/mod.rs"]
 mod support;
 
 use std::io::{BufRead, BufReader, Write};

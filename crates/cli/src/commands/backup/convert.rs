@@ -249,8 +249,8 @@ mod tests {
     fn what_is_for_a_private_key_stays_so_until_somebody_says_otherwise() {
         let room = room();
         let key = |name: &str| {
-            let keys =
-                Path::new(env!("CARGO_MANIFEST_DIR")).join("../../jobserver/tests/support/keys");
+            let keys = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../../jobserver/tests/suite/support/keys");
             keys.join(name)
         };
         let private = std::fs::read_to_string(key("private.pem")).unwrap();
