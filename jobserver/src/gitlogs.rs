@@ -11,6 +11,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::due::{Looks, see_to};
+
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(1);
 /// What is told at a time, of as many hooks.
@@ -46,27 +48,26 @@ impl Gitlogs {
 
     /// Until the shutdown. What is on its way then is told again by the next process, under its nonce.
     pub async fn run(self, shutdown: CancellationToken) {
-        let looks = async {
-            let mut under_way = JoinSet::new();
-            let mut fails = false;
-            loop {
-                match self.look(&mut under_way).await {
-                    Ok(()) => fails = false,
-                    // Told once, until a look succeeds again.
-                    Err(error) if !fails => {
-                        fails = true;
-                        warn!(error = %Chain(&error), "repositories were not seen to");
-                    }
-                    Err(_) => {}
-                }
-                tokio::select! {
-                    () = self.clock.sleep(LOOK) => {}
-                    Some(_) = under_way.join_next() => {}
-                }
-            }
-        };
-        let _ = shutdown.run_until_cancelled(looks).await;
+        let clock = self.clock.clone();
+        see_to(self, clock, LOOK, shutdown).await;
     }
+
+    async fn tell(&self, due: &DueDelivery) -> Result<(), DiscordError> {
+        let embed: Value = serde_json::from_str(&due.body).unwrap_or_default();
+        // Discord takes 25 characters.
+        let nonce: String = due.id.simple().to_string().chars().take(25).collect();
+        let body = json!({"embeds": [embed], "allowed_mentions": {"parse": []}, "nonce": nonce,
+            "enforce_nonce": true});
+        let post = self
+            .discord
+            .post(format!("/channels/{}/messages", due.channel));
+        let post = post.json(&body).idempotent_within(NONCE);
+        post.longest_wait(LONGEST_WAIT).send().await.map(drop)
+    }
+}
+
+impl Looks for Gitlogs {
+    const WHAT: &str = "messages about repositories";
 
     async fn look(&self, under_way: &mut JoinSet<()>) -> Result<(), StorageError> {
         while under_way.try_join_next().is_some() {}
@@ -84,19 +85,6 @@ impl Gitlogs {
             });
         }
         Ok(())
-    }
-
-    async fn tell(&self, due: &DueDelivery) -> Result<(), DiscordError> {
-        let embed: Value = serde_json::from_str(&due.body).unwrap_or_default();
-        // Discord takes 25 characters.
-        let nonce: String = due.id.simple().to_string().chars().take(25).collect();
-        let body = json!({"embeds": [embed], "allowed_mentions": {"parse": []}, "nonce": nonce,
-            "enforce_nonce": true});
-        let post = self
-            .discord
-            .post(format!("/channels/{}/messages", due.channel));
-        let post = post.json(&body).idempotent_within(NONCE);
-        post.longest_wait(LONGEST_WAIT).send().await.map(drop)
     }
 }
 

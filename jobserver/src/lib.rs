@@ -9,6 +9,7 @@ pub mod backup;
 mod brought;
 mod carry_out;
 mod compare;
+mod due;
 mod fields;
 mod gitlogs;
 mod guarded;

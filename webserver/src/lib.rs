@@ -29,6 +29,7 @@ mod rate_limit;
 mod rendered;
 mod routes;
 mod site;
+mod sse;
 mod together;
 
 use std::net::TcpListener;

@@ -17,13 +17,13 @@ use splashtail_core::clock::SharedClock;
 use splashtail_core::config::{Config, is_local};
 use splashtail_core::ids::GuildId;
 use splashtail_core::places::Places;
-use splashtail_core::telemetry::Chain;
 use splashtail_discord::Discord;
 use splashtail_jobs::DataKey;
 use splashtail_storage::{Busy, Storage, StorageError, address};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+
+use crate::due::{Looks, see_to};
 
 use makers::Makers;
 use send::Sender;
@@ -77,29 +77,13 @@ impl Webhooks {
 
     /// Until the shutdown. What is on its way then is sent again by the next process.
     pub async fn run(self, shutdown: CancellationToken) {
-        let looks = async {
-            let mut under_way = JoinSet::new();
-            let mut fails = false;
-            loop {
-                match self.look(&mut under_way).await {
-                    Ok(()) => fails = false,
-                    // Told once, until a look succeeds again.
-                    Err(error) if !fails => {
-                        fails = true;
-                        warn!(error = %Chain(&error), "webhooks were not seen to");
-                    }
-                    Err(_) => {}
-                }
-                let rest = self.clock.sleep(LOOK);
-                tokio::select! {
-                    () = rest => {}
-                    // There is room for another one.
-                    Some(_) = under_way.join_next() => {}
-                }
-            }
-        };
-        let _ = shutdown.run_until_cancelled(looks).await;
+        let clock = self.clock.clone();
+        see_to(self, clock, LOOK, shutdown).await;
     }
+}
+
+impl Looks for Webhooks {
+    const WHAT: &str = "webhooks";
 
     async fn look(&self, under_way: &mut JoinSet<()>) -> Result<(), StorageError> {
         say::all(&self.storage).await?;

@@ -4,8 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::response::sse::{KeepAlive, Sse};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use futures_util::StreamExt as _;
 use http::HeaderMap;
 use serde::Deserialize;
@@ -14,12 +13,13 @@ use splashtail_api_types::{Code, ErrorBody};
 use splashtail_core::random;
 use utoipa::IntoParams;
 
-use super::tasks::{KEEP_ALIVE, LAST_EVENT_ID};
+use super::tasks::LAST_EVENT_ID;
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::events::{Following, follow, rights};
 use crate::extract::{PathOf, QueryOf, guild_id};
+use crate::sse::stream;
 
 /// Whoever follows is sent away by then, and comes back with the last event they have.
 const LONGEST: u64 = 15 * 60;
@@ -106,7 +106,5 @@ pub async fn follow_guild(
         asked_at,
     };
     let events = follow(following, retry).map(Ok::<_, Infallible>);
-    Ok(Sse::new(events)
-        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
-        .into_response())
+    Ok(stream(events))
 }

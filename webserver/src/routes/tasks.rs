@@ -1,10 +1,9 @@
 use std::convert::Infallible;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
+use axum::response::sse::Event;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, StatusCode};
 use serde::Deserialize;
@@ -24,10 +23,9 @@ use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{JsonBody, PathOf, QueryOf};
 use crate::rendered::Rendered;
+use crate::sse::stream;
 
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// Between two signs of life to whoever follows a log.
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(super) const DEFAULT_PAGE: u32 = 50;
 const MAX_PAGE: u32 = 100;
@@ -292,9 +290,7 @@ pub(super) fn log_of(
         let _place = &place;
         Ok::<_, Infallible>(event(told))
     });
-    Ok(Sse::new(events)
-        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
-        .into_response())
+    Ok(stream(events))
 }
 
 fn event(told: Told) -> Event {

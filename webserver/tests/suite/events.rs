@@ -37,6 +37,7 @@ impl Stream {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(header(&response, "content-type"), "text/event-stream");
+        assert_eq!(header(&response, "x-accel-buffering"), "no");
         Self {
             response,
             text: String::new(),

@@ -35,7 +35,7 @@ fn text(code: Option<&str>) -> Result<String> {
             // Writing to text does not fail.
             let _ = write!(message, "; did you mean {}?", like.join(", "));
         }
-        bail!("{message} `splashtail explain` lists all");
+        bail!("{message}; `splashtail explain` lists all");
     };
     Ok(format!(
         "{} (status {})\n{}\n{}\n",

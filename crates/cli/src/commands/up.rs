@@ -54,6 +54,9 @@ pub struct WebserverArgs {
     /// Only the webserver: another command or machine runs the bot.
     #[arg(long)]
     no_clusterer: bool,
+    /// Built website to serve.
+    #[arg(long, value_name = "DIR")]
+    site_dir: Option<PathBuf>,
     #[command(flatten)]
     daemon: DaemonArgs,
 }
@@ -69,9 +72,6 @@ pub struct DaemonArgs {
     /// Where everything is kept; default `data` beside the config.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Built website to serve.
-    #[arg(long, value_name = "DIR")]
-    site_dir: Option<PathBuf>,
 }
 
 /// Everything on this machine.
@@ -105,7 +105,7 @@ pub async fn webserver(args: WebserverArgs) -> Result<ExitCode> {
         true => Role::WebserverAlone,
         false => Role::Webserver,
     };
-    Box::pin(run_daemon(role, args.daemon)).await
+    Box::pin(run_daemon(role, args.daemon, args.site_dir)).await
 }
 
 /// The jobserver.
@@ -113,12 +113,12 @@ pub async fn webserver(args: WebserverArgs) -> Result<ExitCode> {
 /// # Errors
 /// One message that says what to do.
 pub async fn jobs(args: DaemonArgs) -> Result<ExitCode> {
-    Box::pin(run_daemon(Role::Jobs, args)).await
+    Box::pin(run_daemon(Role::Jobs, args, None)).await
 }
 
-async fn run_daemon(role: Role, args: DaemonArgs) -> Result<ExitCode> {
+async fn run_daemon(role: Role, args: DaemonArgs, site_dir: Option<PathBuf>) -> Result<ExitCode> {
     let options = PlanOptions {
-        site_dir: args.site_dir,
+        site_dir,
         ..PlanOptions::default()
     };
     let load = LoadOptions {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use splashtail_core::config::Config;
+use splashtail_core::config::{Config, SANDBOX_PORTS};
 use splashtail_core::environment::Environment;
 use url::Url;
 
@@ -18,10 +18,9 @@ pub const REST_PROXY: usize = 1;
 pub const WEBSERVER: &str = "webserver";
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// Ports of the sandbox, which has no keys in the configuration.
-const SANDBOX_REST: u16 = 4400;
-const SANDBOX_GATEWAY: u16 = 4401;
-const SANDBOX_CONTROL: u16 = 4402;
+const SANDBOX_REST: u16 = SANDBOX_PORTS[0];
+const SANDBOX_GATEWAY: u16 = SANDBOX_PORTS[1];
+const SANDBOX_CONTROL: u16 = SANDBOX_PORTS[2];
 
 /// What the command is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -52,7 +52,7 @@ impl fmt::Display for Ready {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut row = |name: &str, value: &dyn fmt::Display| writeln!(f, "  {name:<12} {value}");
         if let Some(url) = &self.dashboard {
-            row("Dashboard", url)?;
+            row("Website", url)?;
         }
         if let Some(url) = &self.docs {
             row("API docs", url)?;

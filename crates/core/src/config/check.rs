@@ -17,8 +17,8 @@ pub const CLUSTERS_PER_MACHINE: u16 = 32;
 
 const ISERVERS: &str = "meta.bot_iserver_base_port";
 
-/// Ports of the sandbox, which runs while there is no bot account.
-const SANDBOX_PORTS: [u16; 3] = [4400, 4401, 4402];
+/// Ports of the sandbox, which runs while there is no bot account: REST, gateway, control.
+pub const SANDBOX_PORTS: [u16; 3] = [4400, 4401, 4402];
 
 pub(super) fn required(component: Component, draft: &mut Draft, to: &mut Reading<'_>) {
     let has_account = draft.config.discord_auth.token.is_some();

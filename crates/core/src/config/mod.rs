@@ -44,7 +44,7 @@ mod load;
 #[cfg(test)]
 mod tests;
 
-pub use check::CLUSTERS_PER_MACHINE;
+pub use check::{CLUSTERS_PER_MACHINE, SANDBOX_PORTS};
 pub use component::Component;
 pub use differences::Difference;
 pub use load::{CONFIG_VARIABLE, LoadOptions, Loaded};

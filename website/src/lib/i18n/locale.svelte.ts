@@ -28,11 +28,26 @@ export type Catalogue<Key extends string = string> = { en: Texts<Key> } & Record
   () => Promise<Texts<Key>>
 >;
 
-export const KIT: Catalogue<KitKey> = {
-  en: kit,
-  de: async () => (await import('./kit/de')).de,
-  ar: async () => (await import('./kit/ar')).ar
-};
+/**
+ * The catalogue of an area: its English texts and, by the names of their files, those of the other languages. A file
+ * `de.ts` exports `de`.
+ */
+export function catalogue<Key extends string>(
+  en: Texts<Key>,
+  files: Record<string, () => Promise<unknown>>
+): Catalogue<Key> {
+  const load = (code: Code) => async () => {
+    const file = files[`./${code}.ts`];
+    if (!file) throw new Error(`no texts in ${code}`);
+    return ((await file()) as Record<string, Texts<Key>>)[code]!;
+  };
+  const codes = (Object.keys(LANGUAGES) as Code[]).filter((code) => code !== 'en');
+  return { en, ...Object.fromEntries(codes.map((code) => [code, load(code)])) } as Catalogue<Key>;
+}
+
+const OF_KIT = import.meta.glob(['./kit/*.ts', '!./kit/en.ts'], { base: './kit' });
+
+export const KIT: Catalogue<KitKey> = catalogue(kit, OF_KIT);
 
 const KEY = 'language';
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import type { StatusEntry } from '$lib/api/client';
 import { keptUntil, kindText, logLines, MOST_LINES } from './task';
@@ -5,6 +6,13 @@ import { keptUntil, kindText, logLines, MOST_LINES } from './task';
 it('names the kinds it knows', () => {
   expect(kindText('guild_create_backup')).toBe('kind.guild_create_backup');
   expect(kindText('toString')).toBeNull();
+});
+
+it('names every kind that there is', () => {
+  const declared = readFileSync('../crates/api-types/src/job_kinds.rs', 'utf8');
+  const kinds = [...declared.matchAll(/^ +name: "(\w+)"/gm)].map(([, kind]) => kind!);
+  expect(kinds).toContain('guild_create_backup');
+  expect(kinds.filter((kind) => kindText(kind) === null)).toEqual([]);
 });
 
 it('counts the expiry in nanoseconds from the creation', () => {

@@ -1,12 +1,11 @@
 import type { StatusEntry, Task, TaskState } from '$lib/api/client';
+import { en } from '$lib/i18n/dashboard/en';
 import type { DashboardKey } from '$lib/i18n/dashboard/locale';
-
-const KINDS = ['guild_create_backup', 'guild_restore_backup', 'guild_revert_incident', 'guild_upload_backup', 'message_prune', 'mass_ban'] as const;
 
 /** What a kind of job is called; `null` for one that this page does not know. */
 export function kindText(name: string): DashboardKey | null {
-  const known = KINDS.find((kind) => kind === name);
-  return known ? `kind.${known}` : null;
+  const key = `kind.${name}`;
+  return Object.hasOwn(en, key) ? (key as DashboardKey) : null;
 }
 
 export const isOpen = (state: TaskState) => state === 'pending' || state === 'running';

@@ -1,14 +1,10 @@
-import { localeWith, type Catalogue, type Locale } from '../locale.svelte';
+import { catalogue, localeWith, type Catalogue, type Locale } from '../locale.svelte';
 import { SITE, type SiteKey } from '../site/locale';
 import { en } from './en';
 
 export type AboutKey = keyof typeof en;
 
-export const ABOUT: Catalogue<AboutKey> = {
-  en,
-  de: async () => (await import('./de')).de,
-  ar: async () => (await import('./ar')).ar
-};
+export const ABOUT: Catalogue<AboutKey> = catalogue(en, import.meta.glob(['./*.ts', '!./en.ts', '!./locale.ts']));
 
 /** The locale for pages about the project and how to get it. */
 export const useLocale = (): Locale<AboutKey | SiteKey> => localeWith(SITE, ABOUT);

@@ -71,6 +71,7 @@ export const ar: Texts<DashboardKey> = {
   'kind.message_prune': 'حذف رسائل',
   'kind.mass_ban': 'حظر جماعي',
   'kind.guild_upload_backup': 'نسخة من ملف',
+  'kind.guild_rejoin_members': 'إعادة أشخاص',
   'taskstate.pending': 'ينتظر',
   'taskstate.running': 'يعمل',
   'taskstate.completed': 'اكتمل',

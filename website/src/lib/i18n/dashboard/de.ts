@@ -76,6 +76,7 @@ export const de: Texts<DashboardKey> = {
   'kind.message_prune': 'Nachrichten gelöscht',
   'kind.mass_ban': 'Massenbann',
   'kind.guild_upload_backup': 'Sicherung aus einer Datei',
+  'kind.guild_rejoin_members': 'Leute wieder hereingeholt',
   'taskstate.pending': 'Wartet',
   'taskstate.running': 'Läuft',
   'taskstate.completed': 'Fertig',

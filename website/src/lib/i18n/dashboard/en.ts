@@ -73,6 +73,7 @@ export const en = {
   'kind.message_prune': 'Messages deleted',
   'kind.mass_ban': 'Mass ban',
   'kind.guild_upload_backup': 'Backup from a file',
+  'kind.guild_rejoin_members': 'People let back in',
   'taskstate.pending': 'Waiting',
   'taskstate.running': 'Running',
   'taskstate.completed': 'Done',

@@ -1,15 +1,11 @@
-import { localeWith, type Catalogue, type Locale } from '../locale.svelte';
+import { catalogue, localeWith, type Catalogue, type Locale } from '../locale.svelte';
 import { SITE, type SiteKey } from '../site/locale';
 import { en } from './en';
 
 export type DocsKey = keyof typeof en;
 export type DocsLocale = Locale<DocsKey | SiteKey>;
 
-export const DOCS: Catalogue<DocsKey> = {
-  en,
-  de: async () => (await import('./de')).de,
-  ar: async () => (await import('./ar')).ar
-};
+export const DOCS: Catalogue<DocsKey> = catalogue(en, import.meta.glob(['./*.ts', '!./en.ts', '!./locale.ts']));
 
 /** The locale for components of this area, which say what the site says, too. */
 export const useLocale = (): DocsLocale => localeWith(SITE, DOCS);
