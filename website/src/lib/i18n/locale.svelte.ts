@@ -37,17 +37,14 @@ export function catalogue<Key extends string>(
   files: Record<string, () => Promise<unknown>>
 ): Catalogue<Key> {
   const load = (code: Code) => async () => {
-    const file = files[`./${code}.ts`];
-    if (!file) throw new Error(`no texts in ${code}`);
+    const [, file] = Object.entries(files).find(([path]) => path.endsWith(`/${code}.ts`))!;
     return ((await file()) as Record<string, Texts<Key>>)[code]!;
   };
   const codes = (Object.keys(LANGUAGES) as Code[]).filter((code) => code !== 'en');
   return { en, ...Object.fromEntries(codes.map((code) => [code, load(code)])) } as Catalogue<Key>;
 }
 
-const OF_KIT = import.meta.glob(['./kit/*.ts', '!./kit/en.ts'], { base: './kit' });
-
-export const KIT: Catalogue<KitKey> = catalogue(kit, OF_KIT);
+export const KIT: Catalogue<KitKey> = catalogue(kit, import.meta.glob(['./kit/*.ts', '!./kit/en.ts']));
 
 const KEY = 'language';
 
