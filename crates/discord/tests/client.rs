@@ -455,6 +455,31 @@ async fn a_base_may_have_a_path() {
     }
 }
 
+/// Both may run on one machine, whose clock is off.
+#[tokio::test]
+async fn the_time_is_learned_from_discord_and_not_from_its_proxy() {
+    let (server, discord, clock) = on_manual_clock().await;
+    let date = |seconds| clock.now() + chrono::TimeDelta::seconds(seconds);
+    let answer = |code, seconds| {
+        status(code).set_body_json(json!([])).insert_header(
+            "date",
+            date(seconds).to_rfc2822().replace("+0000", "GMT").as_str(),
+        )
+    };
+    Mock::given(path("/api/v10/guilds/1/roles"))
+        .respond_with(answer(200, -300))
+        .mount(&server)
+        .await;
+    Mock::given(path("/api/v10/guilds/2/roles"))
+        .respond_with(answer(404, 0).insert_header("x-proxy-generated", "true"))
+        .mount(&server)
+        .await;
+    discord.get("/guilds/1/roles").send().await.unwrap();
+    assert_eq!(discord.clock_ahead(), chrono::TimeDelta::seconds(300));
+    discord.get("/guilds/2/roles").send().await.unwrap_err();
+    assert_eq!(discord.clock_ahead(), chrono::TimeDelta::seconds(300));
+}
+
 #[tokio::test]
 async fn a_line_that_is_too_long_is_not_joined() {
     let (server, discord, _clock) = on_manual_clock().await;

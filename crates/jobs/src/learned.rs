@@ -101,11 +101,21 @@ impl JobContext {
         let listed = tasks.list(&query, held.clock.now()).await?;
         let done = listed.into_iter();
         let done = done.filter(|row| row.state == TaskState::Completed);
-        let ids: Vec<_> = done.map(|row| row.id).take(READ).collect();
         let mut learned = Learned::default();
-        for id in ids.into_iter().chain([self.id()]) {
-            learned.learn(&ledger.items(id, 0, ITEMS).await?);
+        let mut read = 0;
+        for id in done.map(|row| row.id).filter(|id| *id != self.id()) {
+            let items = ledger.items(id, 0, ITEMS).await?;
+            // A dry run of the same kind did nothing.
+            if items.is_empty() {
+                continue;
+            }
+            learned.learn(&items);
+            read += 1;
+            if read == READ {
+                break;
+            }
         }
+        learned.learn(&ledger.items(self.id(), 0, ITEMS).await?);
         Ok(learned)
     }
 }

@@ -115,12 +115,6 @@ async fn retain(
             return Ok(false);
         }
     };
-    if has_fallen(&made, &appraisal) {
-        let complain = storage
-            .schedules()
-            .complain(schedule.id, Trouble::FALLEN, now);
-        within(deadline, complain).await?;
-    }
     for task in surplus(&made, schedule.keep, &appraisal, now) {
         match let_go(engine, task).await {
             Ok(LetGo::Kept) => {}
@@ -136,6 +130,13 @@ async fn retain(
                 return Ok(false);
             }
         }
+    }
+    // Last: what has to be looked at again would be complained of again.
+    if has_fallen(&made, &appraisal) {
+        let complain = storage
+            .schedules()
+            .complain(schedule.id, Trouble::FALLEN, now);
+        within(deadline, complain).await?;
     }
     Ok(true)
 }

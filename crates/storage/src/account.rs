@@ -105,7 +105,7 @@ macro_rules! forget_grants {
     };
 }
 
-const FORGET_GRANTS: Sql = clocked!(forget_grants);
+pub(crate) const FORGET_GRANTS: Sql = clocked!(forget_grants);
 
 #[async_trait]
 impl AccountStore for Engine {

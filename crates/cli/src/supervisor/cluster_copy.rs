@@ -12,14 +12,26 @@ use splashtail_core::environment::Environment;
 use splashtail_core::text;
 use tracing::warn;
 
-/// Checks the file and replaces the copy in one step. Without a file there is no copy. `proxy`: a
-/// gateway proxy is part of the plan.
+/// The text of the copy; `None` without a file. `proxy`: a gateway proxy is part of the plan.
 ///
 /// # Errors
-/// The file, or an `env` file that it names, cannot be used, or not with a proxy; or the copy cannot
-/// be written.
-pub fn write(source: Option<&Path>, target: &Path, proxy: bool) -> Result<()> {
+/// The file, or an `env` file that it names, cannot be used, or not with a proxy.
+pub fn read(source: Option<&Path>, proxy: bool) -> Result<Option<String>> {
     let Some(source) = source.filter(|source| source.exists()) else {
+        return Ok(None);
+    };
+    for key in check(source, proxy)? {
+        warn!("{}: {key}", source.display());
+    }
+    copy_of(source).map(Some)
+}
+
+/// Replaces the copy in one step. Without a text there is none.
+///
+/// # Errors
+/// It cannot be written, or removed.
+pub fn write(copy: Option<&str>, target: &Path) -> Result<()> {
+    let Some(copy) = copy else {
         return match fs::remove_file(target) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(error).with_context(|| format!("cannot remove {}", target.display()))
@@ -27,12 +39,9 @@ pub fn write(source: Option<&Path>, target: &Path, proxy: bool) -> Result<()> {
             _ => Ok(()),
         };
     };
-    for key in check(source, proxy)? {
-        warn!("{}: {key}", source.display());
-    }
     // It may hold the address of Redis with a password.
-    write_private(target, copy_of(source)?.as_bytes())
-        .with_context(|| format!("cannot copy {} to {}", source.display(), target.display()))
+    write_private(target, copy.as_bytes())
+        .with_context(|| format!("cannot write {}", target.display()))
 }
 
 /// Everything that keeps a clusterer from starting with the file; keys that nobody reads are
@@ -88,12 +97,16 @@ mod tests {
         (directory, source, target)
     }
 
+    fn replace(source: Option<&Path>, target: &Path, proxy: bool) -> Result<()> {
+        write(read(source, proxy)?.as_deref(), target)
+    }
+
     #[test]
     fn the_copy_finds_the_files_that_the_original_names() {
         let (directory, source, target) = place();
         fs::write(directory.path().join("bot.env"), "A=1\n").unwrap();
         fs::write(&source, "names: [Flare]\nenv: [bot.env]\n").unwrap();
-        write(Some(&source), &target, false).unwrap();
+        replace(Some(&source), &target, false).unwrap();
         let copy = ClusterFile::load(&target).unwrap();
         assert_eq!(copy.names, ["Flare"]);
         let variables = load_env_files(&copy.env, target.parent().unwrap()).unwrap();
@@ -104,26 +117,26 @@ mod tests {
     fn a_file_that_cannot_be_used_leaves_the_copy_alone() {
         let (_directory, source, target) = place();
         fs::write(&source, "allowed_ids: [\"1100000000000000010\"]\n").unwrap();
-        write(Some(&source), &target, false).unwrap();
+        replace(Some(&source), &target, false).unwrap();
         for broken in ["env: [none.env]\n", "per_cluster: 0\n", "names: [\n"] {
             fs::write(&source, broken).unwrap();
-            assert!(write(Some(&source), &target, false).is_err(), "{broken}");
+            assert!(replace(Some(&source), &target, false).is_err(), "{broken}");
             let copy = ClusterFile::load(&target).unwrap();
             assert_eq!(copy.allowed_ids, ["1100000000000000010"], "{broken}");
         }
         fs::remove_file(&source).unwrap();
-        write(Some(&source), &target, false).unwrap();
+        replace(Some(&source), &target, false).unwrap();
         assert!(!target.exists());
-        write(None, &target, false).unwrap();
+        replace(None, &target, false).unwrap();
     }
 
     #[test]
     fn one_of_several_hosts_has_no_proxy_of_its_own() {
         let (_directory, source, target) = place();
         fs::write(&source, "fixed_shard_count: 4\nshard_range: \"0-1\"\n").unwrap();
-        write(Some(&source), &target, false).unwrap();
+        replace(Some(&source), &target, false).unwrap();
         fs::remove_file(&target).unwrap();
-        let error = write(Some(&source), &target, true).unwrap_err();
+        let error = replace(Some(&source), &target, true).unwrap_err();
         assert!(format!("{error:#}").contains("shard_range"), "{error:#}");
         assert!(!target.exists());
     }

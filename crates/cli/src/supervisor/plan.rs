@@ -155,17 +155,16 @@ impl Plan {
 
     /// Puts the configuration in force and the cluster file where the daemons read them.
     pub(super) fn write(&self) -> Result<()> {
-        let effective = self.data_dir.write_effective_config(&self.config)?;
         let environment = self.config.environment;
         let source = self
             .path
             .as_deref()
             .map(|path| environment.cluster_file(Some(path)));
-        cluster_copy::write(
-            source.as_deref(),
-            &environment.cluster_file(Some(&effective)),
-            self.bound(PROXY).is_some(),
-        )
+        // Both or neither: what is wrong with either is known before one of them is in force.
+        let copy = cluster_copy::read(source.as_deref(), self.bound(PROXY).is_some())?;
+        let effective = self.data_dir.write_effective_config(&self.config)?;
+        let target = environment.cluster_file(Some(&effective));
+        cluster_copy::write(copy.as_deref(), &target)
     }
 
     /// The clusterer's file as the daemons read it.

@@ -144,6 +144,17 @@ mod tests {
             assert_eq!(fs::read_to_string(&effective).unwrap(), text);
             write(path, &before);
         }
+        // Nor of a good one beside it.
+        let (good, whole) = (
+            fs::read_to_string(&config).unwrap(),
+            fs::read_to_string(&cluster_file).unwrap(),
+        );
+        write(&config, &good.replace("discord.gg/new", "discord.gg/newer"));
+        write(&cluster_file, "per_cluster: no\n");
+        assert!(plan.reload().is_err());
+        assert_eq!(fs::read_to_string(&effective).unwrap(), text);
+        write(&config, &good);
+        write(&cluster_file, &whole);
         assert_eq!(
             plan.reload().unwrap().len(),
             1,

@@ -1,5 +1,6 @@
 //! Schedules of servers: what is accepted, what stays of what they made, what is told.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::harness::{NAME, SECOND, Scripted, World, meanwhile, on_both, order};
@@ -9,11 +10,13 @@ use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_jobs::{
     CreateRequest, JobError, Keep, MOST_SCHEDULES, NewSchedule, Schedule, TaskState,
 };
+use splashtail_storage::Trouble;
 use tokio_util::sync::CancellationToken;
 
 on_both!(
     a_success_makes_the_oldest_go_with_what_it_left,
     a_failure_is_noted_with_its_reason,
+    what_fell_is_told_once_however_often_a_deletion_fails,
     an_order_whose_server_is_busy_waits,
     what_cannot_be_scheduled_is_refused_by_name,
 );
@@ -94,6 +97,48 @@ async fn a_failure_is_noted_with_its_reason(world: World) {
     assert_eq!(troubles.len(), 1);
     assert_eq!(troubles[0].schedule.id, stored.id);
     assert!(troubles[0].text.contains("may see nothing"), "{troubles:?}");
+    running.abort();
+}
+
+async fn what_fell_is_told_once_however_often_a_deletion_fails(world: World) {
+    let job = idle_job();
+    let engine = world.engine(&job);
+    engine.schedule("bot", monthly()).await.unwrap();
+    let running = engine.start(CancellationToken::new());
+    world.pass(32 * DAY).await;
+    let first = settled(&world, None).await;
+    // From here on nothing can be deleted, and what comes is poor.
+    job.away.store(true, Ordering::SeqCst);
+    job.poor.store(true, Ordering::SeqCst);
+    let schedules = world.storage.schedules();
+    let asked_often = async {
+        while job.asked.load(Ordering::SeqCst) < 3 {
+            world.clock.sleep(SECOND).await;
+        }
+    };
+    world.pass(33 * DAY).await;
+    let another = async {
+        while schedules.of_guild(guild()).await.unwrap()[0].last_task == first {
+            world.clock.sleep(SECOND).await;
+        }
+    };
+    meanwhile(&world.clock, another).await;
+    world.pass(34 * DAY).await;
+    meanwhile(&world.clock, asked_often).await;
+    assert_eq!(schedules.troubles(None, 9).await.unwrap(), []);
+    job.away.store(false, Ordering::SeqCst);
+    let told = async {
+        loop {
+            let troubles = schedules.troubles(None, 9).await.unwrap();
+            if !troubles.is_empty() {
+                return troubles;
+            }
+            world.clock.sleep(SECOND).await;
+        }
+    };
+    let told = meanwhile(&world.clock, told).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].text, Trouble::FALLEN);
     running.abort();
 }
 

@@ -3,6 +3,7 @@
 use sqlx::{AssertSqlSafe, Row};
 
 use super::*;
+use crate::account::FORGET_GRANTS;
 use crate::engine::{Engine, Sql};
 use crate::schedule::DUE;
 use crate::task_queue::statements::{CLAIM_LEFT, CLAIM_WAITING};
@@ -24,7 +25,7 @@ struct Look {
     indexes: &'static [&'static str],
 }
 
-const LOOKS: [Look; 8] = [
+const LOOKS: [Look; 9] = [
     Look {
         sql: CLAIM_WAITING,
         values: &["'me'", "6000", r#"'["backup"]'"#, "2"],
@@ -59,6 +60,11 @@ const LOOKS: [Look; 8] = [
         sql: PURGE_TOKENS,
         values: &["100"],
         indexes: &["web_api_tokens_by_expiry"],
+    },
+    Look {
+        sql: FORGET_GRANTS,
+        values: &["600000", "100"],
+        indexes: &["users_with_grant", "web_api_tokens_by_owner"],
     },
     Look {
         sql: TURN,
@@ -200,7 +206,12 @@ async fn fill(engine: &Engine) {
          FROM numbers",
         id.replace("KIND", "9000")
     );
+    let account = format!(
+        "INSERT INTO users (user_id, created_at, updated_at, profile, discord_grant) \
+         {numbers} SELECT n, {at}, {at}, '{{}}', {hash} FROM numbers"
+    );
     for statement in [
+        account,
         task("8000", "pending", true, 0),
         task("8001", "running", true, 1),
         task("8002", "completed", true, 1),

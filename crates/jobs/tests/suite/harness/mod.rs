@@ -14,8 +14,8 @@ use splashtail_core::clock::{BoxFuture, Clock, ManualClock, SystemClock};
 use splashtail_core::config::DatabaseTarget;
 use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_jobs::{
-    CreateRequest, DataKey, Engine, EngineBuilder, Job, JobContext, JobError, JobOutput, Owner,
-    PrepareError, Prepared, Priority, SecretBytes, TaskState, Timing,
+    Appraisal, CreateRequest, DataKey, Engine, EngineBuilder, Job, JobContext, JobError, JobOutput,
+    Owner, PrepareError, Prepared, Priority, SecretBytes, TaskState, Timing,
 };
 use splashtail_storage::{Storage, TaskLogEntry, TaskRow};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -79,6 +79,8 @@ pub struct Scripted {
     pub away: Arc<AtomicBool>,
     pub asked: Arc<AtomicU32>,
     pub silent: Arc<AtomicBool>,
+    /// The newest that a schedule made is judged to be poor.
+    pub poor: Arc<AtomicBool>,
     /// Whether orders for server 1 meet a fault of ours.
     pub unprepared: Arc<AtomicBool>,
 }
@@ -99,6 +101,7 @@ impl Scripted {
             away: Arc::default(),
             asked: Arc::default(),
             silent: Arc::default(),
+            poor: Arc::default(),
             unprepared: Arc::default(),
         }
     }
@@ -157,6 +160,15 @@ impl Job for Scripted {
 
     async fn run(&self, cx: &JobContext) -> Ended {
         (self.body)(cx).await
+    }
+
+    async fn appraise(&self, made: &[TaskRow]) -> Result<Appraisal, JobError> {
+        let poor = self.poor.load(Ordering::SeqCst);
+        let newest = made.first().filter(|_| poor);
+        Ok(Appraisal {
+            poor: newest.iter().map(|row| row.id).collect(),
+            ..Appraisal::default()
+        })
     }
 
     async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {
