@@ -309,6 +309,7 @@ impl Engine {
                 target: call.target,
                 by: None,
                 at: now,
+                gives: call.key.rung == Rung::Return,
             });
         }
         out.push(Effect::Call(Box::new(call)));
