@@ -120,6 +120,10 @@ notice-unread = I could not read the whole audit log: there was too much of it, 
 notice-template = A template of this server was deleted, or now holds less than half of what it held. Discord does not tell by whom. New servers are made from it: look at Server Settings > Server Template.
 notice-welcome-screen = The welcome screen was changed. Discord does not tell by whom. If it was none of you, look where it sends newcomers.
 
+reason-stopped = AntiRaid: stopped an attack
+reason-gave-back = AntiRaid: gave back what was taken
+reason-spam = AntiRaid: a webhook was used for spam
+
 putback-ordered = **Putting back**: begins.
 putback-running = **Putting back**: { $bar } { $percent } %, { $done } of { $of }. { $line }.
 putback-shown = **Put back?** { $line }.

@@ -431,7 +431,11 @@ fn roles_that_were_taken_do_not_hide_power_that_comes_later() {
     nothing_read(&mut world);
     let taken = world.calls_of(Rung::TakeRole);
     assert_eq!(taken.len(), 1);
-    assert!(taken[0].path.ends_with(&format!("{MOD}/roles/{ADMIN_ROLE}")));
+    assert!(
+        taken[0]
+            .path
+            .ends_with(&format!("{MOD}/roles/{ADMIN_ROLE}"))
+    );
 }
 
 #[test]
