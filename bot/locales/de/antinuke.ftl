@@ -134,6 +134,7 @@ putback-failed = **Nicht wiederhergestellt**: { $line }.
 putback-ended = Es ist zu Ende
 putback-broken = Es ist gescheitert
 putback-gone = Der Auftrag ist weg.
+putback-busy = Zu diesem Vorfall wird gerade etwas wiederhergestellt oder geplant. Warte, bis das zu Ende ist.
 part-settings = Einstellungen des Servers
 part-roles = Rollen
 part-channels = Kanäle und ihre Rechte

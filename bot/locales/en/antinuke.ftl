@@ -134,6 +134,7 @@ putback-failed = **Not put back**: { $line }.
 putback-ended = it ended
 putback-broken = it failed
 putback-gone = The job is gone.
+putback-busy = Something of this incident is put back or planned right now. Wait until that ends.
 part-settings = Settings of the server
 part-roles = Roles
 part-channels = Channels and their permissions

@@ -98,7 +98,12 @@ impl Protection {
                 self.fulfil(&server, wish);
                 Ok(said)
             }
-            Err(NotDone::Refused(why) | NotDone::Unknown(why) | NotDone::Guarded(why)) => Ok(why),
+            Err(
+                NotDone::Refused(why)
+                | NotDone::Unknown(why)
+                | NotDone::Guarded(why)
+                | NotDone::NotOrdered { why, .. },
+            ) => Ok(why),
             Err(NotDone::Failed(error)) => Err(error),
         }
     }
@@ -120,13 +125,14 @@ impl Protection {
         Ok(())
     }
 
+    /// Has it begun. What becomes of an order shows in the incident's message.
     pub(super) fn fulfil(self: &Arc<Self>, server: &Arc<Server>, wish: Wish) {
         match wish {
             Wish::Command(command) => self.tell(server, Input::Command(command)),
             Wish::PutBack(order) => {
                 tokio::spawn(Arc::clone(self).put_back(Arc::clone(server), order));
             }
-            // Only buttons ask for these.
+            // Answered before.
             Wish::Details(_) | Wish::Trust(_) => {}
         }
     }

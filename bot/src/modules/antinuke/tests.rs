@@ -13,6 +13,7 @@ use splashtail_core::ids::{GuildId, ShardId, UserId};
 use splashtail_discord::Discord;
 use splashtail_guild::Id;
 use splashtail_ipc::clients::JobserverClient;
+use splashtail_ipc::signing::{Signer, tag};
 use splashtail_storage::{Edit, NewChange, Storage, Written};
 use tokio_util::sync::CancellationToken;
 
@@ -98,6 +99,15 @@ impl World {
         let address = discord.parse().unwrap();
         let clock = SystemClock::shared();
         self.discord = Discord::new(&address, &address, &"token".into(), clock).unwrap();
+        self
+    }
+
+    /// With the jobserver at this address.
+    pub(super) fn ordering_at(mut self, jobserver: &str) -> Self {
+        let clock = SystemClock::shared();
+        let signer = Signer::new("bot", "secret".into(), tag::JOBSERVER, clock);
+        let addresses = [jobserver.parse().unwrap()];
+        self.jobserver = JobserverClient::new(addresses, &signer).unwrap();
         self
     }
 
