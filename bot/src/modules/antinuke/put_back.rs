@@ -183,8 +183,8 @@ impl Protection {
                     error = %Chain(&error),
                     "a put-back was not ordered"
                 );
+                let language = self.language(&server).await;
                 if let NotOrdered::Failed(cause) = &error {
-                    let language = self.language(&server).await;
                     let failed = Progress::failed(order.parts, &cause.user_text(language));
                     self.show_progress(guild, incident, failed);
                 }

@@ -164,7 +164,7 @@ async fn a_plan_is_approved_by_its_whole_hash_and_the_answer_names_the_job() {
 
 #[tokio::test]
 async fn what_the_jobserver_refuses_is_refused_with_its_code() {
-    for (status, code) in [(409, "slot_taken"), (400, "invalid_option")] {
+    for (status, code) in [(409_u16, "slot_taken"), (400, "invalid_option")] {
         let body = ErrorBody::new(code, "not now");
         let answer = ResponseTemplate::new(status).set_body_json(body);
         let jobserver = jobserver(answer).await;
