@@ -1,11 +1,11 @@
 // Every page of the built site in its states: no fault that axe finds, nothing cut off, also
 // mirrored and in other languages, and with storage that the browser refuses. Needs no installation.
 //
-// axe sees the tree of a page, its layout and its colours. Each state has the whole of it in English, and each
-// page in Arabic, where everything is mirrored. Of the other languages a page has the tree and the colours of one of
-// these two: only texts differ, that none is missing is a test of the catalogues, and what longer words do to the
-// layout is looked at on every page (`checkLayout`). English has all pages among the states; there it is enough that
-// the language is right on one page per layout. States are looked at side by side, each taker with a pretended
+// axe sees the tree of a page, its layout and its colours. It looks at each state in English, and at the pages with
+// most on them in Arabic, where everything is mirrored. In the other languages a page has the tree and the colours that
+// it has in one of these two: only texts differ, that none is missing is a test of the catalogues, and what longer
+// words do to the layout is looked at on the same pages (`checkLayout`). English has all pages among the states;
+// there it is enough that the language is right on one page per layout. States are looked at side by side, each taker with a pretended
 // server and storage of its own, so that none hears what another is told.
 //
 //   CHROMIUM, SCREENSHOTS as for browser.mjs
