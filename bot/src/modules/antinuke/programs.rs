@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use splashtail_antinuke::Input;
 use splashtail_api_types::incidents::{PanicPreview, PanicRole};
 use splashtail_core::ids::TaskId;
 use splashtail_guild::Id;
@@ -198,9 +199,7 @@ impl Protection {
                 Ok(Done { said, job: None })
             }
             (Wish::PutBack(order), said) => {
-                let (protection, server) = (Arc::clone(self), Arc::clone(&server));
-                let ordering = tokio::spawn(protection.put_back(server, order));
-                let Ok(ordered) = ordering.await else {
+                let Ok(ordered) = self.ordering(&server, order).await else {
                     // It panicked, which is in the log, or this process ends.
                     return Err(NotDone::NotOrdered {
                         status: StatusCode::INTERNAL_SERVER_ERROR,
@@ -214,10 +213,12 @@ impl Protection {
                     job: Some(job),
                 })
             }
-            (wish, said) => {
-                self.fulfil(&server, wish);
+            (Wish::Command(command), said) => {
+                self.tell(&server, Input::Command(command));
                 Ok(Done { said, job: None })
             }
+            // Only buttons ask for it.
+            (Wish::Details(_), said) => Ok(Done { said, job: None }),
         }
     }
 
