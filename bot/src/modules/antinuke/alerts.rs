@@ -204,11 +204,14 @@ impl Queue {
     /// Where too many wait, a notice is dropped before an incident is.
     fn add(&mut self, guild: GuildId, telling: Telling) {
         let own = self.waiting.iter().filter(|(known, _)| *known == guild);
-        if self.waiting.len() >= MAX_WAITING || own.count() >= MAX_OF_ONE {
+        let many_of_one = own.count() >= MAX_OF_ONE;
+        if many_of_one || self.waiting.len() >= MAX_WAITING {
             metrics::counter!("bot_antinuke_alerts_dropped_total").increment(1);
             warn!(guild.id = %guild, "an alert is dropped: too many wait");
             let mut waiting = self.waiting.iter();
-            let notice = waiting.position(|(known, waits)| *known == guild && !waits.is_incident());
+            let notice = waiting.position(|(known, waits)| {
+                !waits.is_incident() && (*known == guild || !many_of_one)
+            });
             match notice.filter(|_| telling.is_incident()) {
                 Some(place) => self.waiting.remove(place),
                 None => return,
