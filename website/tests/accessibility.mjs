@@ -1,11 +1,19 @@
 // Every page of the built site in its states: no fault that axe finds, nothing cut off, also
 // mirrored and in other languages, and with storage that the browser refuses. Needs no installation.
 //
+// axe sees the tree of a page, its layout and its colours. It looks at each state in English, and at the pages with
+// most on them in Arabic, where everything is mirrored. In the other languages a page has the tree and the colours that
+// it has in one of these two: only texts differ, that none is missing is a test of the catalogues, and what longer
+// words do to the layout is looked at on the same pages (`checkLayout`). English has all pages among the states;
+// there it is enough that the language is right on one page per layout. States are looked at side by side, each taker with a pretended
+// server and storage of its own, so that none hears what another is told.
+//
 //   CHROMIUM, SCREENSHOTS as for browser.mjs
 //   STATES              only states whose names match this pattern, and no languages
 //
 // Prints one JSON object: {"states":80,"languages":5}.
-import { checkAccessibility } from './axe.mjs';
+import { availableParallelism } from 'node:os';
+import { checkAccessibility, checkLayout } from './axe.mjs';
 import { blockedStorage, expect, launch, observed, picture } from './browser.mjs';
 import { DETAIL, fleet, INCIDENTS, JOB, OVERVIEW, person, PLAN, SERVER, startSite } from './site.mjs';
 
@@ -505,18 +513,50 @@ const STATES = [
   { name: 'missing', path: '/no-such-page', ready: (page) => page.getByRole('link', { name: 'Home' }).waitFor() }
 ];
 
-async function checkStates(context, site) {
-  const wanted = new RegExp(process.env.STATES ?? '');
+/** One more than there are processors: while one page loads, others are looked at. */
+const TAKERS = Math.min(4, availableParallelism() + 1);
+const ENGLISH = { locale: 'en', viewport: { width: 1280, height: 800 } };
+
+/** Each piece of work is done once, several at a time; after a fault no other is begun. */
+async function beside(browser, work, take) {
+  const left = [...work];
+  const taker = async () => {
+    const site = await startSite();
+    try {
+      const context = await browser.newContext(ENGLISH);
+      for (let piece = left.shift(); piece; piece = left.shift()) await take(site, piece, context);
+      await context.close();
+    } catch (error) {
+      left.length = 0;
+      throw error;
+    } finally {
+      site.stop();
+    }
+  };
+  const ended = await Promise.allSettled(Array.from({ length: TAKERS }, taker));
+  const faults = ended.filter(({ status }) => status === 'rejected').map(({ reason }) => reason.message ?? reason);
+  expect(faults.length === 0, faults.join('\n'));
+}
+
+async function checkState(context, site, { name, path, tell = {}, ready }) {
   const named = (address) => address.replaceAll('INCIDENT', site.incident);
-  for (const { name, path, tell = {}, ready } of STATES.filter(({ name }) => wanted.test(name))) {
-    for (const [address, answer] of Object.entries(tell)) site.tell(named(address), answer);
-    const { page } = await observed(context);
+  for (const [address, answer] of Object.entries(tell)) site.tell(named(address), answer);
+  const { page } = await observed(context);
+  try {
     await page.goto(site.address + named(path), { waitUntil: 'load' });
     await ready(page, site);
     await checkAccessibility(page, name);
-    await page.close();
-    for (const address of [...Object.keys(tell), '/clusters/health']) site.tell(named(address), null);
+  } catch (error) {
+    throw new Error(`${name}: ${error.message}`);
   }
+  await page.close();
+  for (const address of [...Object.keys(tell), '/clusters/health']) site.tell(named(address), null);
+}
+
+function checkStates(browser) {
+  const wanted = new RegExp(process.env.STATES ?? '');
+  const states = STATES.filter(({ name }) => wanted.test(name));
+  return beside(browser, states, (site, state, context) => checkState(context, site, state));
 }
 
 /** A command that is being sent keeps its dialog, whatever is pressed. */
@@ -549,34 +589,48 @@ async function chooseLanguage(page, code) {
 /** Something of what a page is about. */
 const THERE = '[data-cluster], [data-operation], [data-command], [data-servers], [data-session], [data-verdict], [data-entry], [data-limit], [data-backup], [data-setting], [data-rank], [data-change], [data-step]';
 
-/** Each language is chosen once and stays; the right-to-left one mirrors the page. */
-async function checkLanguages(browser, site) {
-  const directions = { en: 'ltr', de: 'ltr', ar: 'rtl', 'en-XA': 'ltr', 'en-XB': 'rtl' };
+const OUTSIDE = ['/', '/status', '/commands', '/mewld/', '/docs/splashtail', '/dashboard/developers'];
+const INSIDE = ['', '/incident', '/protection', '/backups', '/commands', '/settings', '/members', '/history', '/setup'];
+const ALL_PAGES = [...OUTSIDE, ...INSIDE.map((section) => inServer(section, '&incident=INCIDENT'))];
+const ONE_PER_LAYOUT = ['/', '/mewld/', '/docs/splashtail', '/dashboard/developers', inServer('')];
+
+/** What takes longest comes first. What nobody speaks has long words (`en-XA`), and is mirrored (`en-XB`). */
+const LOOKED_AT = [
+  { code: 'ar', dir: 'rtl', pages: ALL_PAGES, look: checkAccessibility },
+  { code: 'de', dir: 'ltr', pages: ALL_PAGES, look: checkLayout },
+  { code: 'en-XA', dir: 'ltr', pages: ALL_PAGES, look: checkLayout },
+  { code: 'en-XB', dir: 'rtl', pages: ALL_PAGES, look: checkLayout },
+  { code: 'en', dir: 'ltr', pages: ONE_PER_LAYOUT, look: checkLayout }
+];
+
+/** Each language is chosen once and stays; the right-to-left ones mirror the page. */
+async function checkLanguage(browser, site, { code, dir, pages, look }) {
   site.tell('/session', HERE['/session']);
-  for (const [code, dir] of Object.entries(directions)) {
-    const context = await browser.newContext({ locale: 'en', viewport: { width: 1280, height: 800 } });
-    const { page, problems } = await observed(context);
-    // What nobody speaks cannot be chosen in the menu.
-    await context.addInitScript((code) => code.includes('-') && localStorage.setItem('language', code), code);
-    await page.goto(site.address, { waitUntil: 'load' });
-    if (!code.includes('-')) await chooseLanguage(page, code);
-    const inside = ['', '/incident', '/protection', '/backups', '/commands', '/settings', '/members', '/history', '/setup'].map((section) => inServer(section, `&incident=${site.incident}`));
-    for (const path of ['/', '/status', '/commands', '/mewld/', '/docs/splashtail', '/dashboard/developers', ...inside]) {
-      await page.goto(site.address + path, { waitUntil: 'load' });
-      await page.waitForFunction(
-        ([code, dir]) => document.documentElement.lang === code && document.documentElement.dir === dir,
-        [code, dir]
-      );
-      await page.locator(THERE).first().waitFor();
-      await checkAccessibility(page, `${code}${path.split('?')[0].replaceAll('/', '-')}`);
-    }
-    // The streams of the pretended server are full.
-    const faults = problems.filter((problem) => !/\/(events|log) *$|503/.test(problem));
-    expect(faults.length === 0, `in ${code} the page reports problems:\n${faults.join('\n')}`);
-    await context.close();
+  const context = await browser.newContext(ENGLISH);
+  const { page, problems } = await observed(context);
+  // What nobody speaks cannot be chosen in the menu.
+  await context.addInitScript((code) => code.includes('-') && localStorage.setItem('language', code), code);
+  await page.goto(site.address, { waitUntil: 'load' });
+  if (!code.includes('-')) await chooseLanguage(page, code);
+  for (const path of pages.map((path) => path.replaceAll('INCIDENT', site.incident))) {
+    await page.goto(site.address + path, { waitUntil: 'load' });
+    await page.waitForFunction(
+      ([code, dir]) => document.documentElement.lang === code && document.documentElement.dir === dir,
+      [code, dir]
+    );
+    await page.locator(THERE).first().waitFor();
+    await look(page, `${code}${path.split('?')[0].replaceAll('/', '-')}`);
   }
+  // The streams of the pretended server are full.
+  const faults = problems.filter((problem) => !/\/(events|log) *$|503/.test(problem));
+  expect(faults.length === 0, `in ${code} the page reports problems:\n${faults.join('\n')}`);
+  await context.close();
   site.tell('/session', null);
-  return Object.keys(directions).length;
+}
+
+async function checkLanguages(browser) {
+  await beside(browser, LOOKED_AT, (site, language) => checkLanguage(browser, site, language));
+  return LOOKED_AT.length;
 }
 
 async function checkBlockedStorage(site) {
@@ -610,12 +664,16 @@ async function checkBlockedStorage(site) {
 async function main() {
   const site = await startSite();
   const browser = await launch();
+  const all = process.env.STATES === undefined;
   try {
-    if (process.env.STATES === undefined) await checkBlockedStorage(site);
-    const context = await browser.newContext({ locale: 'en', viewport: { width: 1280, height: 800 } });
-    if (process.env.STATES === undefined) await checkOutcome(context, site);
-    await checkStates(context, site);
-    const languages = process.env.STATES === undefined ? await checkLanguages(browser, site) : 0;
+    if (all) await checkBlockedStorage(site);
+    if (all) {
+      const context = await browser.newContext(ENGLISH);
+      await checkOutcome(context, site);
+      await context.close();
+    }
+    await checkStates(browser);
+    const languages = all ? await checkLanguages(browser) : 0;
     console.log(JSON.stringify({ states: STATES.length, languages }));
   } finally {
     await browser.close();

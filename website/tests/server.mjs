@@ -131,7 +131,7 @@ async function drill(page, base, address, server) {
   return incident;
 }
 
-/** Half of it: first the plan is shown. */
+/** A part of it: first the plan, then what it says, and nothing else; and then it can be undone. */
 async function putBackPart(page) {
   const parts = page.locator('[data-part]');
   await parts.first().waitFor();
@@ -143,13 +143,14 @@ async function putBackPart(page) {
     await page.getByRole('button', { name: 'Show the plan…' }).first().click();
     await page.getByRole('dialog').locator('[data-plan]').waitFor();
     await picture(page, 'server-putback-plan');
-    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').getByRole('button', { name: 'Put this back' }).click();
     await page.getByRole('dialog').waitFor({ state: 'detached' });
   } else {
     await page.getByRole('button', { name: /^Put \d+ things? back/ }).click();
     await page.getByRole('dialog').getByRole('button', { name: /^Put \d+ things? back/ }).click();
-    await page.locator('[data-putback][data-state="completed"]').getByRole('button', { name: 'Undo…' }).first().waitFor();
   }
+  const done = page.locator('[data-putback][data-state="completed"]').filter({ has: page.getByRole('link', { name: 'Put back', exact: true }) });
+  await done.first().getByRole('button', { name: 'Undo…' }).waitFor();
   await shown(page, 'put-back');
 }
 

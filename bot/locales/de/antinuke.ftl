@@ -120,6 +120,10 @@ notice-unread = Ich konnte nicht das ganze Audit-Log lesen: Es war zu viel, oder
 notice-template = Eine Vorlage dieses Servers wurde gelöscht oder enthält nicht einmal mehr halb so viel wie zuvor. Discord sagt nicht, durch wen. Aus ihr entstehen neue Server: Sieh unter Servereinstellungen > Servervorlage nach.
 notice-welcome-screen = Der Willkommensbildschirm wurde geändert. Discord sagt nicht, durch wen. Wenn es niemand von euch war, sieh nach, wohin er Neue schickt.
 
+reason-stopped = AntiRaid: Angriff aufgehalten
+reason-gave-back = AntiRaid: zurückgegeben, was genommen wurde
+reason-spam = AntiRaid: Ein Webhook wurde für Spam benutzt
+
 putback-ordered = **Wird wiederhergestellt**: beginnt.
 putback-running = **Wird wiederhergestellt**: { $bar } { $percent } %, { $done } von { $of }. { $line }.
 putback-shown = **Wiederherstellen?** { $line }.
@@ -130,6 +134,7 @@ putback-failed = **Nicht wiederhergestellt**: { $line }.
 putback-ended = Es ist zu Ende
 putback-broken = Es ist gescheitert
 putback-gone = Der Auftrag ist weg.
+putback-busy = Zu diesem Vorfall wird gerade etwas wiederhergestellt oder geplant. Warte, bis das zu Ende ist.
 part-settings = Einstellungen des Servers
 part-roles = Rollen
 part-channels = Kanäle und ihre Rechte

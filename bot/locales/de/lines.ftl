@@ -84,12 +84,16 @@ line-why_same_instant = So viele Threads wurden im selben Augenblick archiviert,
 line-why_private_threads = Private Threads, denen der Bot nicht beigetreten ist, fehlen in der Sicherung: ihm fehlt „Threads verwalten“
 
 refusal-attachments_without_messages = Anhänge können nur zusammen mit Nachrichten gesichert werden
+refusal-bot_timed_out = Es wurde nichts geändert: Der Bot ist auf diesem Server im Timeout. Beende ihn zuerst
 refusal-cancelled = Abgebrochen
 refusal-discord_token = Discord nimmt das Token des Bots nicht an
 refusal-disk_full = Der Speicherplatz ist voll
 refusal-file_not_allowed = Eine Datei dürfen nur der Eigentümer des Servers und Administratoren wiederherstellen: Niemand weiß, wer sie gemacht hat. Nenne stattdessen eine Sicherung dieses Servers
+refusal-incident_unreadable = Eine andere Version dieses Programms hat den Vorfall aufgeschrieben, diese kann ihn nicht lesen
 refusal-no_backup_file = Dieser Auftrag hat keine Sicherung hinterlassen
 refusal-no_such_backup = Eine solche Sicherung dieses Servers gibt es nicht
+refusal-no_such_incident = Einen solchen Vorfall gibt es auf diesem Server nicht
+refusal-no_such_put_back = Eine solche Wiederherstellung dieses Vorfalls gibt es nicht
 refusal-password_required = Die Sicherung ist verschlüsselt: es braucht ihr Passwort
 refusal-plan_changed = Es wurde nichts geändert: Der Server ist nicht mehr, wie er war, als dem Plan zugestimmt wurde
 refusal-slot_taken = Für diesen Server läuft schon ein solcher Auftrag

@@ -120,6 +120,10 @@ notice-unread = I could not read the whole audit log: there was too much of it, 
 notice-template = A template of this server was deleted, or now holds less than half of what it held. Discord does not tell by whom. New servers are made from it: look at Server Settings > Server Template.
 notice-welcome-screen = The welcome screen was changed. Discord does not tell by whom. If it was none of you, look where it sends newcomers.
 
+reason-stopped = AntiRaid: stopped an attack
+reason-gave-back = AntiRaid: gave back what was taken
+reason-spam = AntiRaid: a webhook was used for spam
+
 putback-ordered = **Putting back**: begins.
 putback-running = **Putting back**: { $bar } { $percent } %, { $done } of { $of }. { $line }.
 putback-shown = **Put back?** { $line }.
@@ -130,6 +134,7 @@ putback-failed = **Not put back**: { $line }.
 putback-ended = it ended
 putback-broken = it failed
 putback-gone = The job is gone.
+putback-busy = Something of this incident is put back or planned right now. Wait until that ends.
 part-settings = Settings of the server
 part-roles = Roles
 part-channels = Channels and their permissions

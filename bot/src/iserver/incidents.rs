@@ -43,9 +43,11 @@ pub struct IncidentQuestion {
 
 #[async_trait]
 pub trait IncidentAnswers: Send + Sync {
-    /// `{"Ok":{"message":…}}`, `{"PermissionError":{"res":…}}` for somebody who is not there, or
-    /// `{"Refused":{"message":…}}`, `{"Guarded":{"message":…}}` where others have to agree first, and
-    /// `{"Unknown":{"message":…}}` for an incident that is forgotten.
+    /// `{"Ok":{"message":…,"job":…}}` with the job that carries it out, or null where none does;
+    /// `{"PermissionError":{"res":…}}` for somebody who is not there, `{"Refused":{"message":…}}`,
+    /// `{"Guarded":{"message":…}}` where others have to agree first, `{"Unknown":{"message":…}}` for an
+    /// incident that is forgotten, and `{"NotOrdered":{"status":…,"code":…,"message":…}}` where the
+    /// jobserver takes no order for it.
     ///
     /// # Errors
     /// 404 for a guild that there is not, 422 for what is no act or incident, 503 while it is not known.
@@ -97,10 +99,14 @@ impl IncidentAnswers for App {
             command: None,
         };
         Ok(match protection.act(self, &asked, &view, act).await {
-            Ok(message) => json!({ "Ok": { "message": message } }),
+            Ok(done) => json!({ "Ok": { "message": done.said, "job": done.job } }),
             Err(NotDone::Refused(message)) => json!({ "Refused": { "message": message } }),
             Err(NotDone::Unknown(message)) => json!({ "Unknown": { "message": message } }),
             Err(NotDone::Guarded(message)) => json!({ "Guarded": { "message": message } }),
+            Err(NotDone::NotOrdered { status, code, why }) => {
+                let status = status.as_u16();
+                json!({ "NotOrdered": { "status": status, "code": code, "message": why } })
+            }
             Err(NotDone::Failed(error)) => {
                 error!(guild.id = %guild, error = %Chain(&error), "an act on an incident failed");
                 return Err(not_ready());

@@ -58,6 +58,48 @@ pub enum Method {
     Delete,
 }
 
+/// Why a call is made, for whoever writes it into the audit log in the server's language. Nothing is
+/// ever read from such words: what the engine knows again, it knows by the mark behind them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Reason {
+    /// It stops an attack, or what belongs to one.
+    Stopped,
+    /// It gives back what was taken.
+    GaveBack,
+    /// It deletes a webhook that was used for spam.
+    Spam,
+}
+
+impl Reason {
+    pub const ALL: [Self; 3] = [Self::Stopped, Self::GaveBack, Self::Spam];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::GaveBack => "gave_back",
+            Self::Spam => "spam",
+        }
+    }
+}
+
+impl From<Reason> for String {
+    fn from(reason: Reason) -> Self {
+        reason.name().to_owned()
+    }
+}
+
+/// Incidents that were written down earlier have sentences here.
+impl From<String> for Reason {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "gave_back" | "AntiRaid: gave back what was taken" => Self::GaveBack,
+            "spam" | "AntiRaid: a webhook was used for spam" => Self::Spam,
+            _ => Self::Stopped,
+        }
+    }
+}
+
 /// One request in the lane of containment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Call {
@@ -67,8 +109,7 @@ pub struct Call {
     pub path: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
-    /// For the audit log, without its mark.
-    pub reason: String,
+    pub reason: Reason,
     /// The audit log action that it leaves, for the mark; `None` where none is left or no reason is
     /// taken.
     pub action: Option<u16>,
@@ -208,4 +249,23 @@ pub enum Effect {
 pub struct Timing {
     pub sent: Moment,
     pub answered: Moment,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_read_as_it_was_written_now_and_earlier() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from(String::from(reason)), reason);
+        }
+        for (earlier, reason) in [
+            ("AntiRaid: stopped an attack", Reason::Stopped),
+            ("AntiRaid: gave back what was taken", Reason::GaveBack),
+            ("AntiRaid: a webhook was used for spam", Reason::Spam),
+        ] {
+            assert_eq!(Reason::from(earlier.to_owned()), reason);
+        }
+    }
 }

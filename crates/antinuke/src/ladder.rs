@@ -7,7 +7,7 @@ use splashtail_guild::permissions::without;
 use splashtail_guild::{Id, Kind};
 
 use crate::bits::{self, POWER};
-use crate::effect::{Call, CallKey, Inverse, Method, Rung};
+use crate::effect::{Call, CallKey, Inverse, Method, Reason, Rung};
 use crate::entry::action as a;
 use crate::members::{Sight, managed_role_of, owner, permissions, role_bits};
 use crate::policy::{Answer, Policy};
@@ -41,7 +41,7 @@ pub struct Case<'a> {
     pub late: bool,
     /// Discord takes no bans of people outside the server: whoever is removed may come back.
     pub bans_full: bool,
-    pub reason: &'a str,
+    pub reason: Reason,
 }
 
 impl Case<'_> {
@@ -57,7 +57,7 @@ impl Case<'_> {
             method,
             path,
             body: None,
-            reason: self.reason.to_owned(),
+            reason: self.reason,
             action: None,
             target: Some(subject),
             inverse: None,

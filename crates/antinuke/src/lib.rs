@@ -30,7 +30,7 @@ pub use act::{Act, Count, Instant, Repair};
 pub use actor::{Actor, State};
 pub use bits::POWER;
 pub use effect::{
-    Alert, Call, CallKey, Effect, Inverse, Method, Notice, Outcome, Poll, Rung, Timing,
+    Alert, Call, CallKey, Effect, Inverse, Method, Notice, Outcome, Poll, Reason, Rung, Timing,
 };
 pub use engine::{Engine, NOBODY, Nearness, Order, Saved, SavedAct};
 pub use incident::{

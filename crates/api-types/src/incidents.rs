@@ -138,4 +138,8 @@ pub struct PanicRole {
 pub struct IncidentOrdered {
     /// For people; the incident shows what comes of it.
     pub message: String,
+    /// The put-back, or its plan, that was ordered; `null` for acts that need no job.
+    #[serde(default)]
+    #[schema(value_type = Option<Uuid>)]
+    pub job: Option<TaskId>,
 }

@@ -9,14 +9,18 @@ use serde_json::{Map, Value};
 pub const KEY: &str = "line";
 
 /// Codes of refusals and of failed jobs that say all there is to say: their messages name nothing else.
-pub const REFUSALS: [&str; 12] = [
+pub const REFUSALS: [&str; 16] = [
     "attachments_without_messages",
+    "bot_timed_out",
     "cancelled",
     "discord_token",
     "disk_full",
     "file_not_allowed",
+    "incident_unreadable",
     "no_backup_file",
     "no_such_backup",
+    "no_such_incident",
+    "no_such_put_back",
     "password_required",
     "plan_changed",
     "slot_taken",

@@ -48,6 +48,8 @@ pub enum RestoreError {
          {now} now"
     )]
     PlanChanged { now: String },
+    #[error("nothing was changed: the bot is timed out in this server, end its timeout first")]
+    TimedOut,
     #[error("the database failed")]
     Storage(#[source] StorageError),
     #[error("a recorded plan cannot be read")]
@@ -81,6 +83,7 @@ impl RestoreError {
             Self::Container(_) | Self::Section { .. } => "backup_damaged",
             Self::Preflight(_) => "preflight",
             Self::PlanChanged { .. } => "plan_changed",
+            Self::TimedOut => "bot_timed_out",
             Self::Storage(_) => "unavailable",
             Self::Plan(_) => "work_damaged",
         }

@@ -269,8 +269,7 @@ impl<'a> Run<'a> {
     /// Refuses what cannot work, or is not what was approved, before anything is touched.
     fn check(&self, plan: &RevertPlan, live: &Live) -> Result<(), JobError> {
         if live.timed_out {
-            let why = "the bot is timed out in this server: end its timeout".to_owned();
-            return Err(RestoreError::Preflight(vec![why]).into());
+            return Err(RestoreError::TimedOut.into());
         }
         match &self.fields.plan_hash {
             Some(approved) if !plan.hash.starts_with(approved.as_str()) => {

@@ -9,6 +9,7 @@ use splashtail_api_types::incidents::{
     IncidentAct, IncidentDetail, IncidentList, IncidentOrder, IncidentOrdered, IncidentSummary,
 };
 use splashtail_api_types::{Code, ErrorBody};
+use splashtail_core::ids::TaskId;
 use splashtail_storage::IncidentRow;
 use tracing::info;
 use utoipa::IntoParams;
@@ -24,6 +25,8 @@ use crate::fleet::denied;
 const DEFAULT_PAGE: u32 = 25;
 const MAX_ORDER: usize = 16 * 1024;
 const MOST_PARTS: usize = 25;
+/// After which the jobserver is worth another try.
+const RETRY_AFTER_S: u64 = 10;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -116,14 +119,14 @@ pub async fn get_incident(
     ),
     request_body = IncidentOrder, security(("User" = [])),
     responses(
-        (status = 202, description = "It is being done", body = IncidentOrdered),
+        (status = 202, description = "It is being done; `job` names the job where one does it", body = IncidentOrdered),
         (status = 400, description = "The body is not valid", body = ErrorBody),
         (status = 403, description = "It is not yours to do; the message says whose it is", body = ErrorBody),
         (status = 404, description = "No such incident of this server, or the bot is not there", body = ErrorBody),
-        (status = 409, description = "Others have to agree first", body = ErrorBody),
+        (status = 409, description = "Others have to agree first, or a job of the server goes on; nothing was ordered", body = ErrorBody),
         (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
-        (status = 502, description = "The cluster answered unexpectedly", body = ErrorBody),
-        (status = 503, description = "The cluster of the server does not run; see `Retry-After`", body = ErrorBody),
+        (status = 502, description = "The cluster or the jobserver answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "The cluster of the server or the jobserver does not run; see `Retry-After`", body = ErrorBody),
     ))]
 pub async fn act_on_incident(
     State(app): State<AppState>,
@@ -160,11 +163,25 @@ pub async fn act_on_incident(
     let said: Said = app.fleet.ask_once(guild, &query).await?;
     info!(guild.id = %guild, user.id = %user, act = ?order.act, "an act on an incident was asked for");
     match said {
-        Said::Ok { message } => Ok((StatusCode::ACCEPTED, Json(IncidentOrdered { message }))),
+        Said::Ok { message, job } => {
+            Ok((StatusCode::ACCEPTED, Json(IncidentOrdered { message, job })))
+        }
         Said::PermissionError { res } => Err(denied(res)),
         Said::Unknown {} => Err(ApiError::NotFound("incident")),
         Said::Refused { message } => Err(ApiError::invalid(Code::NotYours, message)),
         Said::Guarded { message } => Err(ApiError::invalid(Code::Guarded, message)),
+        Said::NotOrdered {
+            status,
+            code,
+            message,
+        } => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::CONFLICT);
+            Err(ApiError::Refused {
+                status,
+                body: ErrorBody::new(code, message),
+                retry_after: status.is_server_error().then_some(RETRY_AFTER_S),
+            })
+        }
     }
 }
 
@@ -189,6 +206,8 @@ fn lacking(order: &IncidentOrder, is_hash: impl Fn(&String) -> bool) -> Option<&
 enum Said {
     Ok {
         message: String,
+        #[serde(default)]
+        job: Option<TaskId>,
     },
     PermissionError {
         res: Value,
@@ -198,6 +217,12 @@ enum Said {
     },
     /// Others have to agree first.
     Guarded {
+        message: String,
+    },
+    /// No job takes it on.
+    NotOrdered {
+        status: u16,
+        code: String,
         message: String,
     },
     /// There is no such incident, or none that something can still be done about.

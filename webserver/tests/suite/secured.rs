@@ -215,7 +215,12 @@ async fn a_command_that_is_open_to_all_shows_nothing_by_itself() {
             ("ApprovalSight", true) => json!({"Ok": {}}),
             ("ApprovalSight", false) => denied.clone(),
             ("ApprovalAnswer", _) => json!({"Ok": {"message": "heard", "may_look": trusted}}),
-            ("IncidentAct", _) => json!({"Unknown": {"message": "too long ago"}}),
+            ("IncidentAct", _) => match fields["act"].as_str() {
+                Some("back") => json!({"Ok": {"message": "see there", "job": ID}}),
+                Some("approve") => json!({"NotOrdered": {
+                    "status": 409, "code": "slot_taken", "message": "something goes on"}}),
+                _ => json!({"Unknown": {"message": "too long ago"}}),
+            },
             other => panic!("{other:?}"),
         })
     };
@@ -258,8 +263,18 @@ async fn a_command_that_is_open_to_all_shows_nothing_by_itself() {
     }
     let token = test.token(user(USER)).await;
     let act = test.url(&format!("/guilds/{GUILD}/incidents/5/acts"));
-    let act = test.client.post(act).header("user-auth", token);
-    let act = act.json(&json!({"act": "contain"})).send().await.unwrap();
-    assert_eq!(act.status(), 404, "an incident that is forgotten");
+    let asked = async |order: Value| {
+        let asked = test.client.post(&act).header("user-auth", &token);
+        let answer = asked.json(&order).send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.json::<Value>().await.unwrap())
+    };
+    let (status, _) = asked(json!({"act": "contain"})).await;
+    assert_eq!(status, 404, "an incident that is forgotten");
+    let (status, ordered) = asked(json!({"act": "back"})).await;
+    assert_eq!((status, &ordered["job"]), (202, &json!(ID)));
+    let approve = json!({"act": "approve", "plan_hash": "0123456789abcdef"});
+    let (status, refused) = asked(approve).await;
+    assert_eq!((status, &refused["code"]), (409, &json!("slot_taken")));
     test.stop().await;
 }

@@ -29,7 +29,8 @@ const MAX_MESSAGES: usize = 5000;
 const LONGEST: Duration = Duration::from_secs(60);
 /// Servers that are told something at the same time; one server's alerts go one after another.
 const AT_ONCE: usize = 32;
-/// What Discord does not take is tried again, each time after twice as long.
+/// What Discord does not take is tried again, each time after twice as long: a notice so many times, an
+/// incident until its last state is shown.
 const ATTEMPTS: u32 = 7;
 const PAUSE: Duration = Duration::from_secs(2);
 /// Longest name of a server that is shown whole.
@@ -62,6 +63,14 @@ struct Telling {
     not_before: Duration,
     channel_told: bool,
     owner_told: bool,
+}
+
+impl Telling {
+    /// Whether an incident's own message is meant. Everything else is said in a message of its own,
+    /// also where it is about an incident: that message is nobody's but the incident's.
+    fn is_incident(&self) -> bool {
+        self.alert.notice == Notice::Incident
+    }
 }
 
 /// Why people do not know yet.
@@ -192,12 +201,21 @@ impl Queue {
         found.next().map(|(_, waits)| waits)
     }
 
+    /// Where too many wait, a notice is dropped before an incident is.
     fn add(&mut self, guild: GuildId, telling: Telling) {
         let own = self.waiting.iter().filter(|(known, _)| *known == guild);
-        if self.waiting.len() >= MAX_WAITING || own.count() >= MAX_OF_ONE {
+        let many_of_one = own.count() >= MAX_OF_ONE;
+        if many_of_one || self.waiting.len() >= MAX_WAITING {
             metrics::counter!("bot_antinuke_alerts_dropped_total").increment(1);
             warn!(guild.id = %guild, "an alert is dropped: too many wait");
-            return;
+            let mut waiting = self.waiting.iter();
+            let notice = waiting.position(|(known, waits)| {
+                !waits.is_incident() && (*known == guild || !many_of_one)
+            });
+            match notice.filter(|_| telling.is_incident()) {
+                Some(place) => self.waiting.remove(place),
+                None => return,
+            };
         }
         self.waiting.push_back((guild, telling));
     }
@@ -244,9 +262,10 @@ impl Protection {
             return;
         };
         if let Err(error) = self.tell_people(&server, &mut telling).await {
-            if error.passes() && telling.attempts < ATTEMPTS {
-                let pause = PAUSE * 2_u32.pow(telling.attempts);
-                telling.attempts += 1;
+            let again = telling.attempts < ATTEMPTS || telling.is_incident();
+            if error.passes() && again {
+                let pause = PAUSE * 2_u32.pow(telling.attempts.min(ATTEMPTS));
+                telling.attempts = telling.attempts.saturating_add(1);
                 telling.not_before = self.clock.monotonic() + pause;
                 self.alerts.again(guild, telling);
                 return;
@@ -261,7 +280,7 @@ impl Protection {
 
     async fn tell_people(&self, server: &Server, telling: &mut Telling) -> Result<(), NotTold> {
         let alert = telling.alert;
-        let incident = match alert.incident {
+        let incident = match alert.incident.filter(|_| telling.is_incident()) {
             Some(id) => self.incident(server, id).await?,
             None => None,
         };
@@ -291,11 +310,13 @@ impl Protection {
             (notice, _) => text::notice(language, notice, alert.about),
         };
         let channel = policy.alert_channel.and_then(|id| ChannelId::new(id.get()));
-        let mut failed = None;
+        let mut failed: Option<NotTold> = None;
         if let Some(channel) = channel.filter(|_| !telling.channel_told) {
             match self.show(server, channel, incident.as_ref(), &shown).await {
                 Ok(()) => telling.channel_told = true,
-                Err(error) if error.is_transient() || error.is_ambiguous() => failed = Some(error),
+                Err(error) if error.is_transient() || error.is_ambiguous() => {
+                    failed = Some(error.into());
+                }
                 Err(error) => {
                     warn!(guild.id = %server.guild, error = %Chain(&error), "the alert channel does not take alerts");
                 }
@@ -303,17 +324,22 @@ impl Protection {
         }
         let wanted = is_for_owner(&policy, alert, incident.as_ref(), telling.channel_told);
         if let Some(owner) = owner.filter(|_| wanted && !telling.owner_told) {
-            let at = alert
-                .incident
-                .and_then(|id| self.alerts.message(server.guild, id));
+            let at = incident
+                .as_ref()
+                .and_then(|incident| self.alerts.message(server.guild, incident.id));
             let shown = in_private(
                 language,
                 shown,
                 &name,
                 (server.guild, incident.is_some(), at),
             );
-            self.write_to(owner, shown).await?;
-            telling.owner_told = true;
+            match self.write_to(owner, shown).await {
+                Ok(()) => telling.owner_told = true,
+                // What another try may help against is tried again, whatever else went wrong.
+                Err(error) => {
+                    failed.get_or_insert(error.into());
+                }
+            }
         }
         if let Some(incident) = incident {
             let (now, told) = (self.now(), *telling);
@@ -327,7 +353,7 @@ impl Protection {
             });
             server.is_unsaved();
         }
-        failed.map_or(Ok(()), |error| Err(error.into()))
+        failed.map_or(Ok(()), Err)
     }
 
     /// An incident, as far as it is known; of one that is long over what was written down.
@@ -388,6 +414,11 @@ impl Protection {
                 warn!(error = %Chain(&error), "where an alert stands is not written down");
             }
         }
+        if let Some(id) = id.filter(|_| is_of_before(shown, &message)) {
+            let path = format!("/channels/{channel}/messages/{id}");
+            let edit = discord.patch(path).idempotent(true).lane(Lane::Interactive);
+            edit.json(shown).longest_wait(LONGEST).send_empty().await?;
+        }
         Ok(())
     }
 
@@ -424,6 +455,16 @@ impl Protection {
             .json(&body);
         post.send_empty().await
     }
+}
+
+/// Whether a post made no message: Discord answers a nonce that it knows with the message that it made
+/// of an earlier post, whose answer never came and which says what was so then.
+fn is_of_before(shown: &Value, message: &Value) -> bool {
+    let of = |body: &Value| {
+        let embed = &body["embeds"][0];
+        (embed["title"].clone(), embed["description"].clone())
+    };
+    message["embeds"][0].is_object() && of(shown) != of(message)
 }
 
 /// Whether the owner hears of it in private. Of an attack they do once, wherever else it is told:

@@ -1,15 +1,18 @@
 //! What people have done about an incident by the buttons under it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use splashtail_antinuke::{Command, Input, Mode, owner};
+use splashtail_core::ids::TaskId;
 use splashtail_guild::Id;
 use subtle::ConstantTimeEq as _;
+use tokio::task::JoinHandle;
 
 use super::incidents;
 use super::programs::{NotDone, TRUSTS};
 use super::progress::Parts;
-use super::put_back::Order;
+use super::put_back::{NotOrdered, Order};
 use super::server::Server;
 use super::service::Protection;
 use super::settings::TRUST;
@@ -25,6 +28,8 @@ use crate::text;
 
 /// `an:<verb>:<incident>:<mac>`
 pub(super) const PREFIX: &str = "an";
+/// Whoever pressed is told at once when nothing is ordered for them; longer they do not wait.
+const ORDERING: Duration = Duration::from_secs(2);
 
 pub(super) fn presses(protection: &Arc<Protection>) -> Presses {
     let protection = Arc::clone(protection);
@@ -94,11 +99,25 @@ impl Protection {
                 self.refresh(&server).await;
                 Ok(said)
             }
-            Ok((wish, said)) => {
-                self.fulfil(&server, wish);
+            Ok((Wish::PutBack(order), said)) => {
+                let ordering = self.ordering(&server, order);
+                let ordered = tokio::time::timeout(ORDERING, ordering).await;
+                // Whatever else becomes of it shows in the incident's message.
+                match ordered {
+                    Ok(Ok(Err(NotOrdered::Busy(_)))) => Ok(text!(language, "putback-busy")),
+                    _ => Ok(said),
+                }
+            }
+            Ok((Wish::Command(command), said)) => {
+                self.tell(&server, Input::Command(command));
                 Ok(said)
             }
-            Err(NotDone::Refused(why) | NotDone::Unknown(why) | NotDone::Guarded(why)) => Ok(why),
+            Err(
+                NotDone::Refused(why)
+                | NotDone::Unknown(why)
+                | NotDone::Guarded(why)
+                | NotDone::NotOrdered { why, .. },
+            ) => Ok(why),
             Err(NotDone::Failed(error)) => Err(error),
         }
     }
@@ -120,15 +139,13 @@ impl Protection {
         Ok(())
     }
 
-    pub(super) fn fulfil(self: &Arc<Self>, server: &Arc<Server>, wish: Wish) {
-        match wish {
-            Wish::Command(command) => self.tell(server, Input::Command(command)),
-            Wish::PutBack(order) => {
-                tokio::spawn(Arc::clone(self).put_back(Arc::clone(server), order));
-            }
-            // Only buttons ask for these.
-            Wish::Details(_) | Wish::Trust(_) => {}
-        }
+    /// A put-back that is being ordered, whether or not somebody waits for that.
+    pub(super) fn ordering(
+        self: &Arc<Self>,
+        server: &Arc<Server>,
+        order: Order,
+    ) -> JoinHandle<Result<TaskId, NotOrdered>> {
+        tokio::spawn(Arc::clone(self).put_back(Arc::clone(server), order))
     }
 }
 

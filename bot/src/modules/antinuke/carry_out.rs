@@ -14,6 +14,7 @@ use tracing::{debug, error, info, warn};
 
 use super::server::Server;
 use super::service::Protection;
+use super::text;
 
 /// A step of containment that would wait longer leaves its turn to the next.
 const IMPATIENT: Duration = Duration::from_millis(500);
@@ -66,13 +67,16 @@ impl Protection {
 
     async fn call(self: Arc<Self>, server: &Arc<Server>, call: Call) {
         let sent = self.now();
+        // From memory: nothing may delay a call.
+        let language = server.read(|_, structure| self.language_known(server.guild, structure));
+        let why = text::reason(language, call.reason);
         let reason = match call.action.zip(self.tags()) {
             Some((action, tags)) => {
                 let guild = Id::new(server.guild.get());
                 let tag = tags.tag(guild, action, call.target, sent);
-                format!("{} {tag}", call.reason)
+                format!("{why} {tag}")
             }
-            None => call.reason.clone(),
+            None => why,
         };
         let request = request(&self.discord, &call).reason(&reason);
         let outcome = outcome(&call, request.send_empty().await);

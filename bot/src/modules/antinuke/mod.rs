@@ -42,7 +42,7 @@ use crate::presses::Presses;
 use crate::settings::Setting;
 
 pub use self::orders::Stopped;
-pub use self::programs::{ACTS, IncidentAct, NotDone};
+pub use self::programs::{ACTS, Done, IncidentAct, NotDone};
 pub use self::service::{NoIdentity, Protection};
 pub use self::settings::POLICY;
 

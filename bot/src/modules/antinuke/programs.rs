@@ -3,12 +3,16 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
+use splashtail_antinuke::Input;
 use splashtail_api_types::incidents::{PanicPreview, PanicRole};
 use splashtail_core::ids::TaskId;
 use splashtail_guild::Id;
+use splashtail_ipc::clients::ClientError;
 
 use super::buttons::{Asked, Wish, wish};
 use super::progress::Parts;
+use super::put_back::NotOrdered;
 use super::service::Protection;
 use crate::app::App;
 use crate::catalogue::Language;
@@ -35,6 +39,10 @@ pub const ACTS: [&str; 10] = [
     "take_back",
     "trust",
 ];
+/// As the jobserver has it for a server whose other job goes on.
+const SLOT_TAKEN: &str = "slot_taken";
+const GUARDED: &str = "guarded";
+const INTERNAL: &str = "internal";
 /// Digits of a plan's hash.
 const HASH: std::ops::RangeInclusive<usize> = 16..=64;
 
@@ -47,6 +55,13 @@ pub enum NotDone {
     Unknown(String),
     /// Others have to agree first.
     Guarded(String),
+    /// There is no job for it, because of what the order asks for or because another one goes on: status,
+    /// stable code, and why.
+    NotOrdered {
+        status: StatusCode,
+        code: String,
+        why: String,
+    },
     /// A fault of ours, or of what this depends on.
     Failed(BotError),
 }
@@ -60,6 +75,49 @@ impl NotDone {
             error => Self::Refused(error.user_text(language)),
         }
     }
+
+    fn of_order(error: NotOrdered, language: Language) -> Self {
+        let error = match error {
+            NotOrdered::Busy(_) => {
+                return Self::NotOrdered {
+                    status: StatusCode::CONFLICT,
+                    code: SLOT_TAKEN.to_owned(),
+                    why: text!(language, "putback-busy"),
+                };
+            }
+            NotOrdered::Failed(error) => error,
+        };
+        let why = error.user_text(language);
+        match error {
+            BotError::Jobserver(ClientError::Status { status, body, .. })
+                if status.is_client_error() && status != StatusCode::UNAUTHORIZED =>
+            {
+                if body.code == GUARDED {
+                    return Self::Guarded(why);
+                }
+                let code = body.code;
+                Self::NotOrdered { status, code, why }
+            }
+            BotError::Jobserver(error) => {
+                let (status, code) = match error.is_unreachable() {
+                    true => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+                    false => (StatusCode::BAD_GATEWAY, "bad_gateway"),
+                };
+                let code = code.to_owned();
+                Self::NotOrdered { status, code, why }
+            }
+            error => Self::of(error, language),
+        }
+    }
+}
+
+/// What came of an act.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Done {
+    /// For people.
+    pub said: String,
+    /// That carries it out, where a job does.
+    pub job: Option<TaskId>,
 }
 
 /// One of [`ACTS`] about an incident.
@@ -99,7 +157,8 @@ impl IncidentAct<'_> {
 }
 
 impl Protection {
-    /// Has an act of [`ACTS`] done in somebody's name; what is said about it. They are a member.
+    /// Has an act of [`ACTS`] done in somebody's name, or begun by a job; what is said about it. They are
+    /// a member. A caller that does not wait for the answer has it done all the same.
     ///
     /// # Errors
     /// See [`NotDone`].
@@ -109,7 +168,7 @@ impl Protection {
         asked: &configuration::Asked,
         view: &GuildView,
         act: IncidentAct<'_>,
-    ) -> Result<String, NotDone> {
+    ) -> Result<Done, NotDone> {
         let language = Language::English;
         let Some(server) = self.load(view).await else {
             let unknown = text!(language, "protection-unknown-server");
@@ -137,12 +196,29 @@ impl Protection {
                     .await
                     .map_err(|error| NotDone::of(error, language))?;
                 self.refresh(&server).await;
-                Ok(said)
+                Ok(Done { said, job: None })
             }
-            (wish, said) => {
-                self.fulfil(&server, wish);
-                Ok(said)
+            (Wish::PutBack(order), said) => {
+                let Ok(ordered) = self.ordering(&server, order).await else {
+                    // It panicked, which is in the log, or this process ends.
+                    return Err(NotDone::NotOrdered {
+                        status: StatusCode::INTERNAL_SERVER_ERROR,
+                        code: INTERNAL.to_owned(),
+                        why: text!(language, "error-service"),
+                    });
+                };
+                let job = ordered.map_err(|error| NotDone::of_order(error, language))?;
+                Ok(Done {
+                    said,
+                    job: Some(job),
+                })
             }
+            (Wish::Command(command), said) => {
+                self.tell(&server, Input::Command(command));
+                Ok(Done { said, job: None })
+            }
+            // Only buttons ask for it.
+            (Wish::Details(_), said) => Ok(Done { said, job: None }),
         }
     }
 

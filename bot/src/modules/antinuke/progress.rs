@@ -355,6 +355,28 @@ mod tests {
     }
 
     #[test]
+    fn why_a_plan_is_refused_is_said_in_the_servers_language() {
+        for (code, german) in [
+            ("bot_timed_out", "Timeout"),
+            ("incident_unreadable", "Version"),
+            ("no_such_put_back", "Wiederherstellung"),
+            ("plan_changed", "Plan"),
+        ] {
+            let mut refused = log(&[("Failed", json!({"code": code, "error": "in English"}))]);
+            refused[0].level = Level::Error;
+            let told = |language| stage(language, TaskState::Failed, None, &refused);
+            let line = |text: &str| Stage::Failed {
+                line: Some(text.to_owned()),
+            };
+            assert_eq!(told(Language::English), line("in English"));
+            let Stage::Failed { line: Some(told) } = told(Language::German) else {
+                panic!("{code}");
+            };
+            assert!(told.contains(german), "{told}");
+        }
+    }
+
+    #[test]
     fn a_bar_says_how_far_it_is() {
         let mut progress = Progress::ordered(Parts::ALL);
         progress.stage = Stage::Running {

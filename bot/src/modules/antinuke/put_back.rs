@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use splashtail_antinuke::{Alert, Notice};
 use splashtail_api_types::job_kinds::REVERT_INCIDENT;
 use splashtail_core::ids::{GuildId, TaskId};
@@ -50,6 +50,55 @@ pub(super) struct Order {
     pub(super) approved: Option<String>,
     /// Takes back what this put-back did.
     pub(super) undo: Option<TaskId>,
+}
+
+/// Digits of a plan's hash that tell it from others.
+const SHORT: usize = 16;
+
+impl Order {
+    /// Whether a job was ordered so: whoever presses twice, or two people at once, get one.
+    fn is_of(&self, row: &TaskRow) -> bool {
+        let fields = &row.fields;
+        let text = |key: &str| fields[key].as_str().unwrap_or_default();
+        let parts = fields["Parts"].as_array().into_iter().flatten();
+        Parts::of(parts.filter_map(Value::as_str)) == self.parts
+            && (fields["DryRun"] == true) == self.look
+            && short(text("PlanHash")) == short(self.approved.as_deref().unwrap_or_default())
+            && text("Undo").parse::<TaskId>().ok() == self.undo
+    }
+
+    /// One per press on what was shown, behind the put-back that was the latest then. The jobserver takes
+    /// 64 characters.
+    fn key(&self, before: Option<TaskId>) -> String {
+        let before = before.map(|task| task.to_string()).unwrap_or_default();
+        format!(
+            "pb:{}:{}:{}:{}{}",
+            self.incident,
+            before.get(..8).unwrap_or_default(),
+            self.parts.hex(),
+            match (self.look, self.undo) {
+                (true, _) => "look",
+                (false, Some(_)) => "undo",
+                (false, None) => "",
+            },
+            short(self.approved.as_deref().unwrap_or_default()),
+        )
+    }
+}
+
+/// A program gives the whole hash, a button its beginning.
+fn short(hash: &str) -> String {
+    let digits = hash.chars().take(SHORT);
+    digits.map(|digit| digit.to_ascii_lowercase()).collect()
+}
+
+/// Why a put-back was not ordered.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotOrdered {
+    #[error("{0} goes on, and is another one")]
+    Busy(TaskId),
+    #[error(transparent)]
+    Failed(#[from] BotError),
 }
 
 /// How far put-backs are.
@@ -114,31 +163,62 @@ impl PutBacks {
 }
 
 impl Protection {
-    /// Orders a put-back and follows it. Pressing twice orders one.
-    pub(super) async fn put_back(self: Arc<Self>, server: Arc<Server>, order: Order) {
-        let (guild, incident, parts) = (server.guild, order.incident, order.parts);
-        self.show_progress(guild, incident, Progress::ordered(parts));
-        let ordered = self.order(&server, &order).await;
-        match ordered {
-            Ok(row) => {
-                info!(guild.id = %guild, incident.id = %incident, task.id = %row.id, "putting back");
-                self.follow(guild, incident, row).await;
-            }
+    /// Orders a put-back, whose job it answers, and has it followed. Pressing twice orders one.
+    ///
+    /// # Errors
+    /// It was not ordered. The incident's message says so, too, unless another one goes on: then it shows
+    /// that one.
+    pub(super) async fn put_back(
+        self: Arc<Self>,
+        server: Arc<Server>,
+        order: Order,
+    ) -> Result<TaskId, NotOrdered> {
+        let (guild, incident) = (server.guild, order.incident);
+        let row = match self.order(&server, &order).await {
+            Ok(row) => row,
             Err(error) => {
-                warn!(guild.id = %guild, error = %Chain(&error), "a put-back was not ordered");
+                warn!(
+                    guild.id = %guild,
+                    incident.id = %incident,
+                    error = %Chain(&error),
+                    "a put-back was not ordered"
+                );
                 let language = self.language(&server).await;
-                let failed = Progress::failed(parts, &error.user_text(language));
-                self.show_progress(guild, incident, failed);
+                if let NotOrdered::Failed(cause) = &error {
+                    let failed = Progress::failed(order.parts, &cause.user_text(language));
+                    self.show_progress(guild, incident, failed);
+                }
+                return Err(error);
             }
-        }
+        };
+        let task = row.id;
+        info!(guild.id = %guild, incident.id = %incident, task.id = %task, "putting back");
+        tokio::spawn(async move { self.follow(guild, incident, row).await });
+        Ok(task)
     }
 
-    async fn order(&self, server: &Server, order: &Order) -> Result<TaskRow, BotError> {
-        let guild = server.guild;
-        let latest = self.latest(guild, order.incident).await?;
+    async fn order(&self, server: &Server, order: &Order) -> Result<TaskRow, NotOrdered> {
+        let (guild, incident) = (server.guild, order.incident);
+        let latest = self.latest(guild, incident).await;
+        let latest = latest.map_err(BotError::from)?;
         if let Some(row) = latest.as_ref().filter(|row| !row.state.is_terminal()) {
-            return Ok(row.clone());
+            return match order.is_of(row) {
+                true => Ok(row.clone()),
+                false => Err(NotOrdered::Busy(row.id)),
+            };
         }
+        self.show_progress(guild, incident, Progress::ordered(order.parts));
+        Ok(self.create(server, order, latest.map(|row| row.id)).await?)
+    }
+
+    /// `before`: the latest put-back of the incident.
+    async fn create(
+        &self,
+        server: &Server,
+        order: &Order,
+        before: Option<TaskId>,
+    ) -> Result<TaskRow, BotError> {
+        let guild = server.guild;
         // The jobserver reads what was written down. What came after the last step is not yet.
         if let Some(incident) = server.read(|engine, _| engine.incident(order.incident).cloned()) {
             self.record(server, incident);
@@ -164,20 +244,7 @@ impl Protection {
         if !channels.is_empty() {
             data["KnownChannels"] = json!(channels);
         }
-        // One per press on what was shown: whoever presses twice, or two people at once, get one.
-        let before = latest.map(|row| row.id.to_string()).unwrap_or_default();
-        let key = format!(
-            "pb:{}:{}:{}:{}{}",
-            order.incident,
-            before.get(..8).unwrap_or_default(),
-            order.parts.hex(),
-            match (order.look, order.undo) {
-                (true, _) => "look",
-                (false, Some(_)) => "undo",
-                (false, None) => "",
-            },
-            order.approved.as_deref().unwrap_or_default(),
-        );
+        let key = order.key(before);
         let jobserver = &self.put_backs.jobserver;
         let created = jobserver.create_task(TASK, data, true, Some(&key)).await?;
         let row = self
@@ -301,3 +368,6 @@ impl Protection {
         new
     }
 }
+
+#[cfg(test)]
+mod tests;

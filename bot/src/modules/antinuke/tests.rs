@@ -6,13 +6,14 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use splashtail_antinuke::{Effect, IncidentState, Input, Look, Mode, Moment, Notice, Saved};
-use splashtail_core::clock::ManualClock;
+use splashtail_core::clock::{ManualClock, SystemClock};
 use splashtail_core::config::{Config, DatabaseTarget};
 use splashtail_core::environment::Environment;
 use splashtail_core::ids::{GuildId, ShardId, UserId};
 use splashtail_discord::Discord;
 use splashtail_guild::Id;
 use splashtail_ipc::clients::JobserverClient;
+use splashtail_ipc::signing::{Signer, tag};
 use splashtail_storage::{Edit, NewChange, Storage, Written};
 use tokio_util::sync::CancellationToken;
 
@@ -93,6 +94,23 @@ impl World {
         world
     }
 
+    /// With Discord at this address.
+    pub(super) fn at(mut self, discord: &str) -> Self {
+        let address = discord.parse().unwrap();
+        let clock = SystemClock::shared();
+        self.discord = Discord::new(&address, &address, &"token".into(), clock).unwrap();
+        self
+    }
+
+    /// With the jobserver at this address.
+    pub(super) fn ordering_at(mut self, jobserver: &str) -> Self {
+        let clock = SystemClock::shared();
+        let signer = Signer::new("bot", "secret".into(), tag::JOBSERVER, clock);
+        let addresses = [jobserver.parse().unwrap()];
+        self.jobserver = JobserverClient::new(addresses, &signer).unwrap();
+        self
+    }
+
     pub(super) fn start(&self) -> Arc<Protection> {
         self.start_with(&self.config)
     }
@@ -111,7 +129,7 @@ impl World {
         Arc::new(protection)
     }
 
-    async fn set(&self, policy: Value, state: &Saved) {
+    pub(super) async fn set(&self, policy: Value, state: &Saved) {
         self.set_policy(policy, 0).await;
         let now = self.clock.shared().now();
         let state = serde_json::to_string(state).unwrap();

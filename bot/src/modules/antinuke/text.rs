@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use splashtail_antinuke::{
     Incident, IncidentKind, IncidentState, Instant, Inverse, Loss, Mode, Moment, Notice, Outcome,
-    Rule, Rung, TagKey, UNIT, bits,
+    Reason, Rule, Rung, TagKey, UNIT, bits,
 };
 use splashtail_guild::Id;
 
@@ -383,6 +383,15 @@ fn decisions(
     }
 }
 
+/// What the audit log says of a call, in front of its mark.
+pub(super) fn reason(language: Language, reason: Reason) -> String {
+    match reason {
+        Reason::Stopped => text!(language, "reason-stopped"),
+        Reason::GaveBack => text!(language, "reason-gave-back"),
+        Reason::Spam => text!(language, "reason-spam"),
+    }
+}
+
 pub(super) fn notice(language: Language, notice: Notice, about: Option<Id>) -> Value {
     let whom = match about {
         Some(id) => format!("<@{id}>"),
@@ -444,11 +453,25 @@ mod tests {
     }
 
     #[test]
+    fn a_reason_in_any_language_holds_no_sign_of_a_mark() {
+        for reason in Reason::ALL {
+            for language in Language::ALL {
+                let text = super::reason(language, reason);
+                assert!(text.starts_with("AntiRaid: "), "{text}");
+                assert!(!text.contains(['#', '[']), "{text}");
+                assert!(text.chars().count() < 100, "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn every_notice_says_something() {
         for told in [
             Notice::Owner,
             Notice::Blind,
             Notice::Expelled,
+            Notice::UnexplainedPower,
+            Notice::BotHeld,
             Notice::Left,
             Notice::BansFull,
             Notice::TrustGiven,

@@ -6,7 +6,7 @@ use splashtail_guild::{Id, Structure};
 use super::Engine;
 use crate::actor::State;
 use crate::bits::PANIC;
-use crate::effect::{Call, CallKey, Effect, Inverse, Method, Outcome, Rung};
+use crate::effect::{Call, CallKey, Effect, Inverse, Method, Outcome, Reason, Rung};
 use crate::entry::action as a;
 use crate::incident::{IncidentKind, IncidentState};
 use crate::input::Command;
@@ -15,8 +15,6 @@ use crate::members::role_bits;
 use crate::moment::Moment;
 use crate::panic;
 use crate::policy::Mode;
-
-const REASON: &str = "AntiRaid: gave back what was taken";
 
 impl Engine {
     pub(super) fn on_command(
@@ -157,7 +155,7 @@ impl Engine {
             fetched: false,
             late: false,
             bans_full: false,
-            reason: REASON,
+            reason: Reason::GaveBack,
         };
         let call = |subject, method, path| {
             let mut call = case.call(Rung::Return, subject, method, path);
@@ -240,7 +238,7 @@ impl Engine {
             fetched: false,
             late: false,
             bans_full: false,
-            reason: REASON,
+            reason: Reason::GaveBack,
         };
         let sight = self.sight(structure);
         let mut calls = Vec::new();

@@ -10,7 +10,7 @@ use super::{Engine, OwnCall};
 use crate::act::Act;
 use crate::actor::State;
 use crate::bits::{self, PANIC, POWER};
-use crate::effect::{Call, Effect, Rung, Timing};
+use crate::effect::{Call, Effect, Reason, Rung, Timing};
 use crate::incident::{CallRecord, IncidentState, MAX_CALLS, Rule};
 use crate::ladder::{self, Case, Next};
 use crate::members::{permissions, role_bits};
@@ -26,7 +26,6 @@ const BREAKER: usize = 10;
 /// People contained in a minute, and colluders, from which on it is more than a few.
 const MANY_CONTAINED: usize = 3;
 const MANY_COLLUDERS: usize = 3;
-pub(super) const REASON: &str = "AntiRaid: stopped an attack";
 
 /// Suspects whose acts were read in the log.
 pub(super) const MAX_LATE: usize = 256;
@@ -218,7 +217,7 @@ impl Engine {
             fetched,
             late: self.late.contains(&user),
             bans_full: self.bans_full.is_some(),
-            reason: REASON,
+            reason: Reason::Stopped,
         };
         build(case, self)
     }
@@ -309,6 +308,7 @@ impl Engine {
                 target: call.target,
                 by: None,
                 at: now,
+                gives: call.key.rung == Rung::Return,
             });
         }
         out.push(Effect::Call(Box::new(call)));

@@ -66,6 +66,8 @@ struct OwnCall {
     target: Option<Id>,
     by: Option<Id>,
     at: Moment,
+    /// It gives back what was taken from a member.
+    gives: bool,
 }
 
 /// A deed seen by its event alone.
@@ -336,6 +338,8 @@ impl Engine {
                     target,
                     by,
                     at,
+                    // Its entry, which is told behind it, says what it gives.
+                    gives: false,
                 });
             }
             Input::Gap { lost } => self.on_gap(lost, structure, now, &mut out),

@@ -4,7 +4,6 @@ use splashtail_guild::{Id, Structure};
 
 use super::Engine;
 use super::attribute::{BULK, Whose};
-use super::contain::REASON;
 use super::retention::bounded;
 use crate::act::{self, Instant};
 use crate::effect::{Effect, Inverse, Method, Outcome, Rung, Timing};
@@ -133,11 +132,8 @@ impl Engine {
     /// it took, so that it can be given back.
     fn adopt(&mut self, entry: &Entry<'_>, now: Moment, out: &mut Vec<Effect>) {
         let ours = entry.reason().is_some_and(|reason| {
-            let text = reason.rsplit_once('#').map(|(text, _)| text.trim_end());
-            let marked =
-                self.tags
-                    .holds(reason, self.guild, entry.action, entry.target, entry.at());
-            text == Some(REASON) && marked
+            self.tags
+                .holds(reason, self.guild, entry.action, entry.target, entry.at())
         });
         let Some(user) = entry.target.filter(|_| ours && self.reads_log) else {
             return;
@@ -154,7 +150,9 @@ impl Engine {
         if known {
             return;
         }
-        let taken = entry.roles("$remove");
+        // What gives back takes at most the role of those in quarantine.
+        let mut taken = entry.roles("$remove");
+        taken.retain(|role| Some(*role) != self.policy.quarantine_role);
         let (rung, method, inverse) = match entry.action {
             a::MEMBER_ROLE_UPDATE if !taken.is_empty() => {
                 let inverse = Inverse::GiveRoles { user, roles: taken };

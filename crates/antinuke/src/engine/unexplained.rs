@@ -1,7 +1,7 @@
 //! Deeds without an entry: they count for nobody, and only permissions are taken for them.
 
 use serde_json::Value;
-use splashtail_guild::{Id, Structure};
+use splashtail_guild::{Id, Kind, Structure};
 
 use super::retention::{MAX_PENDING, bounded};
 use super::{Engine, NOBODY, Patience, Pending};
@@ -32,6 +32,16 @@ pub(super) fn patience(action: u16) -> u64 {
     }
 }
 
+/// Whether an entry says that somebody was given power: roles that are taken, ours among them, and
+/// harmless ones explain none. Of a role that is not there any more nobody knows what it gave.
+fn gives_power(entry: &Entry<'_>, structure: &Structure) -> bool {
+    let armed = |role: &Id| {
+        let known = structure.get(Kind::Role, *role);
+        known.is_none_or(|role| bits::read(&role["permissions"]) & bits::POWER != 0)
+    };
+    entry.roles("$add").iter().any(armed)
+}
+
 impl Engine {
     /// A deed was seen by its event.
     pub(super) fn seen_deed(&mut self, action: u16, target: Id, now: Moment) {
@@ -43,8 +53,11 @@ impl Engine {
             self.explained.remove(place);
             return;
         }
+        // What we took from a member does not explain what they have.
+        let of_power = action == a::MEMBER_ROLE_UPDATE;
         let own = self.own.iter().any(|own| {
             own.action == action
+                && (own.gives || !of_power)
                 && own.target.is_none_or(|whom| whom == target)
                 && now.since(own.at) <= MINUTE
         });
@@ -70,6 +83,9 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         let Some(target) = entry.target else { return };
+        if entry.action == a::MEMBER_ROLE_UPDATE && !gives_power(entry, structure) {
+            return;
+        }
         let place = self
             .pending
             .iter()

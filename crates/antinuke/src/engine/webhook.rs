@@ -8,7 +8,7 @@ use splashtail_guild::{Id, Structure};
 use super::Engine;
 use super::retention::{MAX_WEBHOOKS, bounded};
 use crate::actor::fold_text;
-use crate::effect::{Effect, Method, Rung};
+use crate::effect::{Effect, Method, Reason, Rung};
 use crate::entry::action as a;
 use crate::incident::{IncidentKind, Rule};
 use crate::ladder::Case;
@@ -147,7 +147,7 @@ impl Engine {
             fetched: false,
             late: false,
             bans_full: false,
-            reason: "AntiRaid: a webhook was used for spam",
+            reason: Reason::Spam,
         };
         let path = format!("/webhooks/{webhook}");
         let mut call = case.call(Rung::DeleteWebhook, webhook, Method::Delete, path);

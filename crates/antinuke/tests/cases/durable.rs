@@ -134,7 +134,8 @@ fn case_35_a_step_that_nobody_wrote_down_is_not_followed_by_another_and_can_be_u
     // What it took stands in the log.
     let tag = KEY.tag(GUILD, 25, Some(MOD), world.now);
     let mut own = world.entry(ME, 25, MOD);
-    own["reason"] = format!("AntiRaid: stopped an attack {tag}").into();
+    // In whatever language that is written.
+    own["reason"] = format!("AntiRaid: Angriff gestoppt {tag}").into();
     own["changes"] = json!([{"key": "$remove", "new_value": [{"id": MOD_ROLE}]}]);
     for _ in 0..2 {
         let (raw, polled) = (&own, true);

@@ -1,6 +1,6 @@
 //! Deeds without entries, entries without users.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use splashtail_antinuke::{
     Command, Effect, IncidentKind, IncidentState, Input, Notice, Poll, Rung, SECOND, bits,
 };
@@ -384,6 +384,58 @@ fn power_whose_giver_shows_late_goes_back_to_whom_it_was_given() {
     assert_eq!(back.len(), 1);
     assert!(back[0].path.ends_with(&format!("/members/{}", user(1))));
     assert_eq!(roles_of(back[0]), [ADMIN_ROLE]);
+}
+
+fn roles_entry(key: &str, role: Id) -> Value {
+    json!({"changes": [{"key": key, "new_value": [{"id": role}]}]})
+}
+
+#[test]
+fn only_an_entry_that_gives_power_explains_power() {
+    let mut world = World::new();
+    world.add_role(Id::new(2400), 1, 0);
+    world.add_member(user(1), &[]);
+    world.feed("GUILD_MEMBER_UPDATE", member(user(1), &[ADMIN_ROLE]));
+    world.wait(11 * SECOND);
+    nothing_read(&mut world);
+    assert_eq!(world.calls_of(Rung::TakeRole).len(), 1);
+    world.feed("GUILD_MEMBER_UPDATE", member(user(1), &[]));
+    let state = world.incident().state;
+    // The entry of what was just taken, and one of something harmless.
+    world.act_with(ME, 25, user(1), roles_entry("$remove", ADMIN_ROLE));
+    world.act_with(OWNER, 25, user(1), roles_entry("$add", Id::new(2400)));
+    assert!(world.calls_of(Rung::Return).is_empty());
+    assert_eq!(world.incident().state, state);
+    world.act_with(OWNER, 25, user(1), roles_entry("$add", ADMIN_ROLE));
+    assert_eq!(world.calls_of(Rung::Return).len(), 1);
+}
+
+#[test]
+fn roles_that_were_taken_do_not_hide_power_that_comes_later() {
+    let mut world = World::new();
+    world.add_member(user(1), &[]);
+    world.act_with(OWNER, 25, user(1), roles_entry("$remove", MOD_ROLE));
+    world.feed("GUILD_MEMBER_UPDATE", member(user(1), &[ADMIN_ROLE]));
+    world.wait(11 * SECOND);
+    nothing_read(&mut world);
+    assert_eq!(world.calls_of(Rung::TakeRole).len(), 1);
+    // Nor does it hide power that the bot took a moment ago from the same person.
+    let mut world = World::new();
+    for n in 0..3 {
+        world.delete_channel(MOD, n);
+    }
+    assert!(world.is_contained(MOD));
+    world.feed("GUILD_MEMBER_UPDATE", member(MOD, &[]));
+    world.feed("GUILD_MEMBER_UPDATE", member(MOD, &[ADMIN_ROLE]));
+    world.wait(11 * SECOND);
+    nothing_read(&mut world);
+    let taken = world.calls_of(Rung::TakeRole);
+    assert_eq!(taken.len(), 1);
+    assert!(
+        taken[0]
+            .path
+            .ends_with(&format!("{MOD}/roles/{ADMIN_ROLE}"))
+    );
 }
 
 #[test]

@@ -82,7 +82,7 @@ async fn an_owner_looks_after_a_server_in_its_pages() {
 
 #[tokio::test]
 #[ignore = "needs node, Chromium and the built website; `make test` provides them"]
-async fn every_page_is_accessible_in_every_state_language_and_theme() {
+async fn every_page_is_accessible_in_every_state_and_theme_and_holds_every_language() {
     let report = browser::run_alone("accessibility.mjs", &[]).await.unwrap();
     assert_eq!(
         (&report["states"], &report["languages"]),

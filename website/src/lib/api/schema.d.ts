@@ -2307,6 +2307,11 @@ export interface components {
         IncidentOrdered: {
             /** @description For people; the incident shows what comes of it. */
             message: string;
+            /**
+             * Format: uuid
+             * @description The put-back, or its plan, that was ordered; `null` for acts that need no job.
+             */
+            job?: string | null;
         };
         IncidentSummary: {
             /** @description A snowflake: of the moment in which it was decided. */
@@ -6433,7 +6438,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is being done */
+            /** @description It is being done; `job` names the job where one does it */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -6478,7 +6483,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Others have to agree first */
+            /** @description Others have to agree first, or a job of the server goes on; nothing was ordered */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6523,7 +6528,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The cluster answered unexpectedly */
+            /** @description The cluster or the jobserver answered unexpectedly */
             502: {
                 headers: {
                     [name: string]: unknown;
@@ -6532,7 +6537,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The cluster of the server does not run; see `Retry-After` */
+            /** @description The cluster of the server or the jobserver does not run; see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;

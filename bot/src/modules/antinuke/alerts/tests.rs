@@ -1,3 +1,9 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use splashtail_antinuke::Saved;
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
 use super::*;
 use crate::modules::antinuke::tests::{World, view};
 
@@ -46,22 +52,143 @@ fn what_was_not_delivered_waits_and_knows_who_was_told() {
     assert_eq!(alerts.take(PAUSE)[&guild(1)], [failed]);
 }
 
+fn of_incident(incident: u64) -> Alert {
+    Alert {
+        notice: Notice::Incident,
+        incident: Some(Id::new(incident)),
+        ..about(1)
+    }
+}
+
+fn first(alert: Alert) -> Telling {
+    Telling {
+        alert,
+        attempts: 0,
+        not_before: Duration::ZERO,
+        channel_told: false,
+        owner_told: false,
+    }
+}
+
+#[test]
+fn where_too_many_wait_an_incident_takes_the_place_of_a_notice() {
+    let alerts = Alerts::default();
+    for user in 1..=MAX_OF_ONE as u64 {
+        alerts.push(guild(1), about(user));
+    }
+    alerts.push(guild(1), of_incident(9));
+    alerts.push(guild(1), about(MAX_OF_ONE as u64 + 1));
+    assert_eq!(alerts.waiting(guild(1)), [Id::new(9)]);
+    assert_eq!(alerts.take(Duration::ZERO)[&guild(1)].len(), MAX_OF_ONE);
+}
+
+#[tokio::test]
+async fn an_incident_is_tried_until_its_last_state_is_shown() {
+    let world = World::without_tables().await;
+    let protection = world.start();
+    protection.load(&view()).await.unwrap();
+    let mut telling = first(of_incident(9));
+    telling.attempts = ATTEMPTS;
+    protection.tell_or_retry(guild(10), telling).await;
+    let waits = protection.alerts.take(Duration::MAX);
+    assert_eq!(waits[&guild(10)][0].attempts, ATTEMPTS + 1);
+}
+
+/// A server with an incident that is told in a channel.
+async fn attacked(discord: &MockServer) -> (World, Arc<Protection>) {
+    let world = World::new().await.at(&discord.uri());
+    let incident = json!({"id": "9", "guild": "10", "kind": "actor", "mode": "on",
+        "state": "contained", "suspects": [], "rules": [], "acts": [], "acts_in_all": 3,
+        "calls": [], "panic": false, "losses": [], "by_hand": [], "updated": 5,
+        "times": {"act": 1, "received": 1, "decided": 1}});
+    let saved = json!({"highest": "1499999999999999999", "incidents": [incident]});
+    let saved: Saved = serde_json::from_value(saved).unwrap();
+    let policy = json!({"mode": "on", "alert_channel": "20"});
+    world.set(policy, &saved).await;
+    let protection = world.start();
+    protection.load(&view()).await.unwrap();
+    (world, protection)
+}
+
+/// What was sent to the channel of alerts: method, end of the path, description.
+async fn sent(discord: &MockServer) -> Vec<(String, String, String)> {
+    let requests = discord.received_requests().await.unwrap();
+    let to_channel = requests.into_iter().filter_map(|request| {
+        let path = request.url.path();
+        let (_, end) = path.split_once("/channels/20/messages")?;
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let text = body["embeds"][0]["description"].as_str();
+        Some((
+            request.method.to_string(),
+            end.to_owned(),
+            text.unwrap_or_default().to_owned(),
+        ))
+    });
+    to_channel.collect()
+}
+
+#[tokio::test]
+async fn a_notice_about_an_incident_has_a_message_of_its_own() {
+    let discord = MockServer::start().await;
+    let made = AtomicU64::new(100);
+    // Each request makes something of its own.
+    let answer = move |request: &Request| {
+        let mut made_of: Value = serde_json::from_slice(&request.body).unwrap();
+        made_of["id"] = made.fetch_add(1, Ordering::SeqCst).to_string().into();
+        ResponseTemplate::new(200).set_body_json(made_of)
+    };
+    Mock::given(any())
+        .respond_with(answer)
+        .mount(&discord)
+        .await;
+    let (_world, protection) = attacked(&discord).await;
+    let power = Alert {
+        notice: Notice::UnexplainedPower,
+        ..of_incident(9)
+    };
+    for alert in [of_incident(9), power, of_incident(9), power] {
+        protection.tell_or_retry(guild(10), first(alert)).await;
+    }
+    let sent = sent(&discord).await;
+    let ways: Vec<_> = sent
+        .iter()
+        .map(|(method, end, _)| (method.as_str(), end.as_str()))
+        .collect();
+    assert_eq!(
+        ways,
+        [("POST", ""), ("POST", ""), ("PATCH", "/100"), ("POST", "")]
+    );
+    let notice = text::notice(Language::English, power.notice, power.about);
+    let notice = &notice["embeds"][0]["description"];
+    let said: Vec<bool> = sent.iter().map(|(.., text)| *notice == **text).collect();
+    assert_eq!(said, [false, true, false, true]);
+}
+
+#[tokio::test]
+async fn a_message_of_an_earlier_post_is_brought_up_to_date() {
+    let discord = MockServer::start().await;
+    // As of a nonce that is known: what was so when the first answer was lost.
+    let earlier = json!({"id": "77", "embeds": [{"title": "Under attack", "description": "…"}]});
+    let answer = ResponseTemplate::new(200).set_body_json(earlier);
+    Mock::given(any())
+        .respond_with(answer)
+        .mount(&discord)
+        .await;
+    let (_world, protection) = attacked(&discord).await;
+    let telling = first(of_incident(9));
+    protection.tell_or_retry(guild(10), telling).await;
+    let sent = sent(&discord).await;
+    assert_eq!(sent[0].0, "POST");
+    assert_eq!((&*sent[1].0, &*sent[1].1), ("PATCH", "/77"));
+    assert_eq!(sent[1].2, sent[0].2, "the last state");
+}
+
 #[tokio::test]
 async fn what_the_database_does_not_tell_is_told_later() {
     let world = World::without_tables().await;
     let protection = world.start();
     protection.load(&view()).await.unwrap();
-    let telling = Telling {
-        alert: Alert {
-            notice: Notice::Incident,
-            incident: Some(Id::new(9)),
-            ..about(1)
-        },
-        attempts: 0,
-        not_before: Duration::ZERO,
-        channel_told: false,
-        owner_told: false,
-    };
+    let telling = first(of_incident(9));
     protection.tell_or_retry(guild(10), telling).await;
     let waits = protection.alerts.take(PAUSE);
     assert_eq!(waits[&guild(10)][0].attempts, 1);

@@ -179,7 +179,7 @@ export const de: Texts<SiteKey> = {
   'accessibility.standardHelp': 'WCAG 2.2, Stufe AA, für jede Seite dieses Auftritts und der Sandbox.',
   'accessibility.tested': 'Was mit jeder Änderung geprüft wird',
   'accessibility.axe':
-    'Jede Seite in ihren Zuständen mit axe, hell und dunkel, bei 360 und 1280 Pixeln, in drei Sprachen, eine davon von rechts nach links.',
+    'Jede Seite in ihren Zuständen mit axe auf Englisch, die wichtigsten auch von rechts nach links auf Arabisch, hell und dunkel, bei 360 und 1280 Pixeln; auf Deutsch läuft kein Wort aus seinem Platz.',
   'accessibility.edges':
     'Dass Felder einen sichtbaren Rand haben, kein Text aus seinem Kasten läuft und nichts breiter ist als der Bildschirm.',
   'accessibility.keyboard':

@@ -175,7 +175,7 @@ export const en = {
   'accessibility.standardHelp': 'WCAG 2.2, level AA, for every page of this site and of the sandbox.',
   'accessibility.tested': 'What is tested with every change',
   'accessibility.axe':
-    'Every page in its states with axe, light and dark, at 360 and 1280 pixels, in three languages, one of them written from right to left.',
+    'Every page in its states with axe in English, the main pages also from right to left in Arabic, light and dark, at 360 and 1280 pixels; in German no word runs out of its place.',
   'accessibility.edges':
     'That fields have an edge that can be seen, that no text runs out of its box, and that nothing is wider than the screen.',
   'accessibility.keyboard': 'That dialogs and menus work with the keyboard alone and give the focus back.',
