@@ -556,7 +556,7 @@ fn simple_gateway_proxy() -> Group {
                 "The gateway proxy as the others reach it. Empty: this machine and its port.",
             )
             .derived()
-            .readers(PROXY | CLUSTERER | BOT)
+            .readers(PROXY | WEBSERVER | CLUSTERER | BOT)
             .example("http://127.0.0.1:3220"),
         ],
     }
@@ -575,7 +575,7 @@ fn proxy() -> Group {
                  it unless meta.proxy names another.",
             )
             .fixed()
-            .readers(PROXY | CLUSTERER | BOT),
+            .readers(PROXY | WEBSERVER | CLUSTERER | BOT),
             Key::new(
                 "rest_port",
                 Port(|draft| &mut draft.config.proxy.rest_port),
