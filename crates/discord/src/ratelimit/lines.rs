@@ -212,7 +212,7 @@ impl Lines {
         };
         if let Some(line) = self.lines.get_mut(&flight.key) {
             line.lent.remove(&(lane, ticket));
-            line.bucket.unsent(flight.window);
+            line.bucket.unsent();
         }
         self.global.ended(ticket, &Ending::Unsent);
         woken.notify_one();
@@ -334,7 +334,7 @@ impl Lines {
             return Vec::new();
         };
         match ending {
-            Ending::Unsent => line.bucket.unsent(flight.window),
+            Ending::Unsent => line.bucket.unsent(),
             Ending::Lost => line.bucket.lost(),
             Ending::Answered {
                 told: Some(told), ..
@@ -458,7 +458,7 @@ impl Lines {
             let key = self.key(&flight.route);
             let lent = flight.lent.as_ref().map(|(lane, _)| (*lane, ticket));
             if let Some(line) = self.lines.get_mut(&flight.key) {
-                line.bucket.unsent(flight.window);
+                line.bucket.unsent();
                 if let Some(lent) = &lent {
                     line.lent.remove(lent);
                 }

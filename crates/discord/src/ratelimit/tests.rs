@@ -507,6 +507,20 @@ async fn a_place_that_is_not_used_makes_way_for_what_is_more_urgent() {
 }
 
 #[tokio::test]
+async fn a_place_that_outlived_its_window_makes_way_too() {
+    let (clock, limits) = spent();
+    clock.advance(Duration::from_secs(5));
+    let route = messages(1);
+    let _held = holding(&limits, &route, &[Lane::Bulk; 5]);
+    // Later than the end that its window is taken to have.
+    clock.advance(Duration::from_secs(7));
+    let urgent = limits.arrive(Lane::Containment, LONG);
+    let ban = limits.turn(&route, urgent).now_or_never();
+    assert!(ban.is_some_and(|ban| ban.is_ok()));
+    assert_eq!(load(&limits).0, 1);
+}
+
+#[tokio::test]
 async fn whoever_made_way_goes_in_its_turn() {
     let (clock, limits) = setup();
     let first = take(&limits, &messages(1)).unwrap();
@@ -666,7 +680,8 @@ fn overtaken(turns: &[Turn]) -> Vec<(Turn, Turn)> {
     found
 }
 
-async fn run(limit: u64, window: u64, calls: Vec<Call>) -> (Server, Vec<Turn>, Load) {
+/// `lends`: each waits for something else, too, before it goes.
+async fn run(limit: u64, window: u64, calls: Vec<Call>, lends: bool) -> (Server, Vec<Turn>, Load) {
     let (clock, limits) = setup();
     let server = Arc::new(Mutex::new(Server::default()));
     let turns = Arc::new(Mutex::new(BTreeMap::new()));
@@ -690,7 +705,19 @@ async fn run(limit: u64, window: u64, calls: Vec<Call>) -> (Server, Vec<Turn>, L
                 turns.lock().unwrap().entry(ticket).and_modify(change);
             };
             let exchange = async {
-                let pass = limits.turn(&messages(1), standing).await.unwrap();
+                let pass = match lends {
+                    false => limits.turn(&messages(1), standing).await.unwrap(),
+                    true => {
+                        // With both ways shorter than what a first call is waited for.
+                        let pause = Duration::from_millis(call.back / 2);
+                        let next = || async {
+                            clock.sleep(pause).await;
+                            Ok::<_, TooLong>(())
+                        };
+                        let pass = limits.turn_and(&messages(1), standing, next).await;
+                        pass.unwrap()
+                    }
+                };
                 change(&|turn| turn.went = Some(clock.monotonic()));
                 let pass = sent(pass);
                 clock.sleep(Duration::from_millis(call.there)).await;
@@ -744,10 +771,26 @@ proptest! {
     ) {
         let count = calls.len();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let (server, turns, load) = runtime.block_on(run(limit, window, calls));
+        let (server, turns, load) = runtime.block_on(run(limit, window, calls, false));
         prop_assert_eq!(server.refused, 0);
         let overtaken = overtaken(&turns);
         prop_assert!(overtaken.is_empty(), "{:?}", overtaken);
+        prop_assert_eq!(turns.iter().filter(|turn| turn.done).count(), count);
+        prop_assert_eq!((load.waiting, load.in_flight), (0, 0));
+    }
+
+    /// The same where places are lent and taken back, but for the order: who waits longer for
+    /// something else goes later.
+    #[test]
+    fn windows_hold_where_places_are_lent(
+        limit in 1..8_u64,
+        window in 250..3000_u64,
+        calls in calls(),
+    ) {
+        let count = calls.len();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (server, turns, load) = runtime.block_on(run(limit, window, calls, true));
+        prop_assert_eq!(server.refused, 0);
         prop_assert_eq!(turns.iter().filter(|turn| turn.done).count(), count);
         prop_assert_eq!((load.waiting, load.in_flight), (0, 0));
     }
