@@ -20,8 +20,8 @@ use splashtail_core::config::{Config, without_slash};
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::telemetry::Chain;
 use splashtail_core::{listen, meters};
-use splashtail_discord::Discord;
-use splashtail_ipc::http::{Capacity, ServeOptions, serve, serve_with};
+use splashtail_discord::{Discord, proxied};
+use splashtail_ipc::http::{Capacity, Refusal, ServeOptions, serve, serve_with};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -176,6 +176,9 @@ fn crowded(descriptors: u64) -> ServeOptions {
         capacity: Capacity {
             total: total.clamp(256, 16_384),
             ..Capacity::default()
+        },
+        refusal: Refusal::ForDiscord {
+            header: proxied::GENERATED,
         },
         ..ServeOptions::default()
     }

@@ -23,6 +23,7 @@ use crate::error::ApiError;
 use crate::events::Feed;
 use crate::fleet::Fleet;
 use crate::fresh::Fresh;
+use crate::gateway_proxy::GatewayProxy;
 use crate::identities::Identities;
 use crate::ioauth::{Attempts, DiscordLogin, Proofs};
 use crate::layers::request_log::RequestMeters;
@@ -68,6 +69,7 @@ pub struct App {
     pub bus: Arc<dyn Bus>,
     pub fleet: Fleet,
     pub proxy: DeployProxy,
+    pub gateway_proxy: GatewayProxy,
     pub jobserver: JobserverClient,
     pub objects: Objects,
     pub links: LinkSigner,
@@ -102,6 +104,8 @@ pub enum AppError {
     Bus(#[from] BusError),
     #[error("cannot make a client of another daemon")]
     Client(#[from] ClientError),
+    #[error("cannot make a client of the gateway proxy")]
+    GatewayProxy(#[source] reqwest::Error),
     #[error("cannot make a client of Discord")]
     Discord(#[source] reqwest::Error),
     #[error("`discord_auth.token` cannot be used")]
@@ -160,6 +164,8 @@ impl App {
             site,
             proxy,
             document: openapi::render(routes::document(), &config)?,
+            gateway_proxy: GatewayProxy::new(&config, clock.clone())
+                .map_err(AppError::GatewayProxy)?,
             discord: DiscordLogin::new(&config).map_err(AppError::Discord)?,
             clock,
             config,

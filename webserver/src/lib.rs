@@ -15,6 +15,7 @@ mod events;
 mod extract;
 mod fleet;
 mod fresh;
+mod gateway_proxy;
 mod gitlogs;
 mod identities;
 mod ioauth;

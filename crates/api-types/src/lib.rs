@@ -20,6 +20,7 @@ pub mod job_lines;
 pub mod modules;
 pub mod overview;
 pub mod problems;
+pub mod proxy;
 pub mod sessions;
 pub mod settings;
 pub mod tasks;

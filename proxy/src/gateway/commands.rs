@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use metrics::counter;
 use tokio::sync::Notify;
 
 use super::event::SessionId;
@@ -36,6 +37,22 @@ struct Queue {
     presences: VecDeque<Duration>,
 }
 
+impl Queue {
+    /// Whoever has most waiting loses one for a session that has fewer.
+    fn make_room(&mut self, session: SessionId) -> bool {
+        let own = self.lines.iter().find(|(other, _)| *other == session);
+        let own = own.map_or(0, |(_, line)| line.len());
+        let longest = self.lines.iter_mut().max_by_key(|(_, line)| line.len());
+        let Some((_, longest)) = longest.filter(|(_, line)| line.len() > own + 1) else {
+            return false;
+        };
+        longest.pop_back();
+        self.waiting -= 1;
+        counter!("splashtail_proxy_commands_dropped_total", "why" => "too many wait").increment(1);
+        true
+    }
+}
+
 /// What to do next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Turn {
@@ -46,10 +63,11 @@ pub enum Turn {
 }
 
 impl Commands {
-    /// `false`: it is dropped, too many wait.
+    /// `false`: it is dropped, too many wait. Where one session has them waiting, the last one of that
+    /// is dropped instead.
     pub fn push(&self, session: SessionId, frame: Bytes) -> bool {
         let mut queue = self.queue();
-        if queue.waiting >= MOST {
+        if queue.waiting >= MOST && !queue.make_room(session) {
             return false;
         }
         queue.waiting += 1;
@@ -179,6 +197,20 @@ mod tests {
         }
         assert_eq!(commands.next(NOW), Turn::Wait(NOW + MINUTE));
         assert_eq!(commands.next(NOW + MINUTE), send("x"));
+    }
+
+    /// One frame of a client can be about some hundred servers, and kept everybody else out.
+    #[test]
+    fn who_fills_the_queue_makes_way() {
+        let commands = Commands::default();
+        while commands.push(1, bytes("a")) {}
+        for _ in 0..MOST / 2 {
+            assert!(commands.push(2, bytes("b")));
+        }
+        assert_eq!(commands.waiting(), MOST);
+        assert!(!commands.push(1, bytes("a")) && !commands.push(2, bytes("b")));
+        let order: Vec<_> = (0..4).map(|_| commands.next(NOW)).collect();
+        assert_eq!(order, [send("a"), send("b"), send("a"), send("b")]);
     }
 
     #[test]

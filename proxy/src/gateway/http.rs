@@ -220,6 +220,8 @@ async fn status(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
         })
         .collect();
     let all_up = gateway.ready().is_ok();
+    let clients = gateway.list();
+    let away = clients.iter().filter(|session| session.gone().is_some());
     Json(json!({"ok": true, "data": {
         "uptime": now.as_secs(),
         "managers": [{"display_name": "splashtail", "shard_groups": [{
@@ -229,8 +231,9 @@ async fn status(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
             "shards": shards,
         }]}],
         "resharding": gateway.is_resharding(),
-        "clients": gateway.list().len(),
-        "backlog_bytes": gateway.list().iter().map(|session| session.behind()).sum::<u64>(),
+        "clients": clients.len(),
+        "clients_away": away.count(),
+        "backlog_bytes": clients.iter().map(|session| session.behind()).sum::<u64>(),
         "session_starts_remaining": gateway.fleet().map(|fleet| fleet.upstream.budget.remaining()),
         "rest": gateway.rest.get().map(|rest| rest.report()),
     }}))

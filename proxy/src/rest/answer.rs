@@ -11,6 +11,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
+use splashtail_discord::ratelimit::TooLong;
 use splashtail_discord::{UserAgent, proxied};
 
 /// Why the proxy answers itself. But for [`Silent`](Local::Silent) Discord never heard of the call.
@@ -42,6 +43,12 @@ pub enum Local {
     Crooked,
     /// The call cannot be passed on as it is.
     Unusable,
+}
+
+impl From<TooLong> for Local {
+    fn from(late: TooLong) -> Self {
+        Self::Queue(late.retry_after)
+    }
 }
 
 impl Local {
@@ -145,6 +152,20 @@ impl IntoResponse for Local {
         }
         response
     }
+}
+
+/// On an answer that came from Discord.
+#[derive(Debug, Clone, Copy)]
+pub struct Discords;
+
+/// Whatever did not come from Discord says so, whoever here made it.
+pub async fn mark(mut response: Response) -> Response {
+    if response.extensions().get::<Discords>().is_none() {
+        let own = HeaderValue::from_static("proxy");
+        let name = HeaderName::from_static(proxied::GENERATED);
+        response.headers_mut().entry(name).or_insert(own);
+    }
+    response
 }
 
 /// What the next one is told of what this one said. The length of a body that is not kept goes along.

@@ -10,12 +10,12 @@ use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
-use splashtail_discord::ratelimit::{Limited, Pass, Standing, Told, TooLong, is_refusal, read_429};
+use splashtail_discord::ratelimit::{Limited, Pass, Standing, Told, is_refusal, read_429};
 use splashtail_discord::{Lane, RateLimitScope, proxied};
 use tracing::{debug, warn};
 use url::Url;
@@ -51,7 +51,10 @@ struct Call {
     lane: Lane,
     caller: u64,
     give_up_at: Duration,
-    exactly: u64,
+    /// A digest of all that Discord may judge by, but for the body.
+    head: u64,
+    /// The same with the body, once that is known.
+    exactly: Option<u64>,
     webhook: Option<u64>,
 }
 
@@ -67,11 +70,11 @@ impl Rest {
     pub async fn call(self: &Arc<Self>, request: axum::extract::Request) -> Response {
         let begun = self.clock.monotonic();
         let (parts, body) = request.into_parts();
-        let call = match self.read(&parts) {
+        let mut call = match self.read(&parts) {
             Ok(call) => call,
             Err(local) => return local.into_response(),
         };
-        let answer = Box::pin(self.carry(&call, &parts.headers, body)).await;
+        let answer = Box::pin(self.carry(&mut call, &parts.headers, body)).await;
         let response = answer.unwrap_or_else(Local::into_response);
         let scope = match response.headers() {
             headers if headers.contains_key(proxied::GENERATED) => "local",
@@ -112,8 +115,15 @@ impl Rest {
             Some(name) => digest(&name),
             None => digest(&peer.map(|peer| peer.0.ip())),
         };
+        let head = (
+            authorization.as_ref().map(HeaderValue::as_bytes),
+            parts.method.as_str(),
+            url.as_str(),
+            headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes),
+        );
         Ok(Call {
-            exactly: digest(&(&identity.name, parts.method.as_str(), below)),
+            head: digest(&head),
+            exactly: None,
             webhook: target.webhook.as_ref().map(digest),
             method: parts.method.clone(),
             lane: lane.unwrap_or_else(|| target.lane()),
@@ -128,13 +138,16 @@ impl Rest {
 
     async fn carry(
         self: &Arc<Self>,
-        call: &Call,
+        call: &mut Call,
         given: &HeaderMap,
         body: Body,
     ) -> Result<Response, Local> {
         self.check_token(call)?;
         self.admit(call).await?;
         let mut payload = Payload::read(body, &self.bodies, &self.clock).await?;
+        let sent = payload.looked_at();
+        call.exactly = sent.map(|sent| digest(&(call.head, sent)));
+        let call = &*call;
         let mut headers = answer::request_headers(given, payload.keeps_length());
         if let Some(authorization) = &call.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
@@ -143,9 +156,15 @@ impl Rest {
         let standing = call.identity.limits.arrive(call.lane, patience);
         let (mut limited, mut unsent) = (0, 0);
         loop {
+            self.admit(call).await?;
             let pass = self.turn(call, standing).await?;
+            // Much can have become known while it stood in line.
+            self.check_token(call)?;
             if self.is_too_late(&call.target) {
                 return Err(Local::Late);
+            }
+            if self.judge(call) != Verdict::Go {
+                continue;
             }
             let response = match self.send(call, &headers, &mut payload, pass).await? {
                 Sent::Answer(response) => response,
@@ -168,7 +187,6 @@ impl Rest {
             if limited > MOST_LIMITED || is_over || !payload.is_whole() {
                 return Ok(response);
             }
-            self.admit(call).await?;
         }
     }
 
@@ -185,8 +203,7 @@ impl Rest {
     async fn admit(&self, call: &Call) -> Result<(), Local> {
         loop {
             let now = self.clock.monotonic();
-            let verdict = self.guard().judge(call.asked(), now);
-            let wait = match verdict {
+            let wait = match self.judge(call) {
                 Verdict::Go => return Ok(()),
                 Verdict::Forbidden(body) => return Err(Local::Forbidden(body)),
                 Verdict::NoWebhook => return Err(Local::Webhook),
@@ -202,18 +219,17 @@ impl Rest {
         }
     }
 
+    fn judge(&self, call: &Call) -> Verdict {
+        let now = self.clock.monotonic();
+        self.guard().judge(call.asked(), now)
+    }
+
     /// The place in the bucket, then in the second.
     async fn turn<'a>(&self, call: &'a Call, standing: Standing) -> Result<Pass<'a>, Local> {
         let begun = self.clock.monotonic();
-        let turn = async {
-            let limits = &call.identity.limits;
-            let pass = limits.turn(&call.target.route, standing).await?;
-            if !call.target.of_interaction {
-                let pace = &call.identity.pace;
-                pace.turn(call.lane, call.caller, call.give_up_at).await?;
-            }
-            Ok::<_, TooLong>(pass)
-        };
+        let limits = &call.identity.limits;
+        let route = &call.target.route;
+        let turn = limits.turn_and(route, standing, move || self.second(call));
         let turn = tokio::select! {
             biased;
             () = self.stopping.cancelled() => return Err(Local::Stopping),
@@ -222,7 +238,25 @@ impl Rest {
         let waited = self.clock.monotonic().saturating_sub(begun);
         metrics::histogram!("splashtail_proxy_rest_queue_seconds", "priority" => call.lane.name())
             .record(waited.as_secs_f64());
-        turn.map_err(|late| Local::Queue(late.retry_after))
+        turn
+    }
+
+    /// What lets a call through besides its bucket: the pace of a slowed route, then the second.
+    async fn second(&self, call: &Call) -> Result<(), Local> {
+        loop {
+            let now = self.clock.monotonic();
+            let slowed = self.guard().slow(call.asked(), now);
+            let Some(wait) = slowed else { break };
+            if now.saturating_add(wait) >= call.give_up_at {
+                return Err(Local::Guard(wait));
+            }
+            self.clock.sleep(wait).await;
+        }
+        if !call.target.of_interaction {
+            let pace = &call.identity.pace;
+            pace.turn(call.lane, call.caller, call.give_up_at).await?;
+        }
+        Ok(())
     }
 
     async fn send(
@@ -428,6 +462,7 @@ fn pass_back(response: http::Response<reqwest::Body>) -> Response {
     let mut response = Response::new(Body::new(body));
     *response.status_mut() = head.status;
     *response.headers_mut() = answer::response_headers(&head.headers);
+    response.extensions_mut().insert(answer::Discords);
     response
 }
 

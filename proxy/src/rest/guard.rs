@@ -35,13 +35,20 @@ const MOST_TEMPLATES: usize = 512;
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
     pub template: &'a str,
-    /// A digest of who asks for what, to the last id.
-    pub exactly: u64,
+    /// A digest of who asks for what, to the last byte; `None` where it is not known. One word more in
+    /// the body can make the difference between what is forbidden and what is not.
+    pub exactly: Option<u64>,
     /// A digest of a webhook's id and token, where it is asked for itself and is no interaction's.
     pub webhook: Option<u64>,
     pub lane: Lane,
     /// The answer to an interaction.
     pub replies: bool,
+}
+
+impl Asked<'_> {
+    fn is_urgent(&self) -> bool {
+        self.replies || self.lane == Lane::Containment
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,11 +98,12 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// Whether it may go. Asking changes nothing.
     pub fn judge(&mut self, asked: Asked<'_>, now: Duration) -> Verdict {
         if self.blocked_until > now {
             return Verdict::Wait(self.blocked_until - now);
         }
-        let urgent = asked.replies || asked.lane == Lane::Containment;
+        let urgent = asked.is_urgent();
         if let Some(wait) = self.refusals.wait(NOTHING, now) {
             return Verdict::Wait(wait);
         }
@@ -109,35 +117,47 @@ impl Guard {
         }
         // Whether somebody may be banned is worth a request to find out.
         if !urgent
-            && let Some(known) = self.forbidden.get(&asked.exactly)
+            && let Some(exactly) = asked.exactly
+            && let Some(known) = self.forbidden.get(&exactly)
             && known.until > now
         {
             return Verdict::Forbidden(known.body.clone());
         }
-        let total = self.refusals.total(now);
-        if !urgent
-            && total >= SLOWED
-            && let Some(template) = self.templates.get_mut(asked.template)
-            && template.refusals.total(now) * WORST >= total
-        {
-            let next = template.sent + SLOW;
-            if next > now {
-                return Verdict::Wait(next - now);
-            }
-            template.sent = now;
-        }
         Verdict::Go
+    }
+
+    /// Whether a route that is refused most has to wait, and for how long. Else it is its turn, and
+    /// the next one's is later.
+    pub fn slow(&mut self, asked: Asked<'_>, now: Duration) -> Option<Duration> {
+        let total = self.refusals.total(now);
+        if asked.is_urgent() || total < SLOWED {
+            return None;
+        }
+        let template = self.templates.get_mut(asked.template)?;
+        if template.refusals.total(now) * WORST < total {
+            return None;
+        }
+        let next = template.sent + SLOW;
+        if next > now {
+            return Some(next - now);
+        }
+        template.sent = now;
+        None
     }
 
     pub fn ended(&mut self, asked: Asked<'_>, ended: Ended, now: Duration) {
         match ended {
             Ended::Well => {
-                self.forbidden.remove(&asked.exactly);
+                if let Some(exactly) = asked.exactly {
+                    self.forbidden.remove(&exactly);
+                }
             }
             Ended::Refused => self.refused(asked.template, now),
             Ended::Forbidden(body) => {
                 self.refused(asked.template, now);
-                self.forbid(asked.exactly, body, now);
+                if let Some(exactly) = asked.exactly {
+                    self.forbid(exactly, body, now);
+                }
             }
             Ended::NoWebhook => {
                 if let Some(gone) = asked.webhook {
@@ -226,7 +246,7 @@ mod tests {
     fn asked(template: &str) -> Asked<'_> {
         Asked {
             template,
-            exactly: 7,
+            exactly: Some(7),
             webhook: Some(9),
             lane: Lane::Interactive,
             replies: false,
@@ -237,6 +257,14 @@ mod tests {
         Asked {
             lane: Lane::Containment,
             ..asked(template)
+        }
+    }
+
+    /// As a call meets it: what stops it, then what slows it.
+    fn asks(guard: &mut Guard, asked: Asked<'_>, now: Duration) -> Verdict {
+        match guard.judge(asked, now) {
+            Verdict::Go => guard.slow(asked, now).map_or(Verdict::Go, Verdict::Wait),
+            stopped => stopped,
         }
     }
 
@@ -251,27 +279,48 @@ mod tests {
         let mut guard = Guard::default();
         let now = at(100);
         refused(&mut guard, "bad", SLOWED, now);
-        assert_eq!(guard.judge(asked("good"), now), Verdict::Go);
-        assert_eq!(guard.judge(asked("bad"), now), Verdict::Go);
-        assert_eq!(guard.judge(asked("bad"), now), Verdict::Wait(SLOW));
-        assert_eq!(guard.judge(in_containment("bad"), now), Verdict::Go);
-        assert_eq!(guard.judge(asked("bad"), now + SLOW), Verdict::Go);
+        assert_eq!(asks(&mut guard, asked("good"), now), Verdict::Go);
+        assert_eq!(asks(&mut guard, asked("bad"), now), Verdict::Go);
+        assert_eq!(asks(&mut guard, asked("bad"), now), Verdict::Wait(SLOW));
+        assert_eq!(asks(&mut guard, in_containment("bad"), now), Verdict::Go);
+        assert_eq!(asks(&mut guard, asked("bad"), now + SLOW), Verdict::Go);
         refused(&mut guard, "bad", URGENT_ONLY - SLOWED, now);
         let ends = at(660) - now;
-        assert_eq!(guard.judge(asked("good"), now), Verdict::Wait(ends));
-        assert_eq!(guard.judge(in_containment("good"), now), Verdict::Go);
+        assert_eq!(asks(&mut guard, asked("good"), now), Verdict::Wait(ends));
+        assert_eq!(asks(&mut guard, in_containment("good"), now), Verdict::Go);
         let reply = Asked {
             replies: true,
             ..asked("good")
         };
-        assert_eq!(guard.judge(reply, now), Verdict::Go);
+        assert_eq!(asks(&mut guard, reply, now), Verdict::Go);
         refused(&mut guard, "bad", NOTHING - URGENT_ONLY, now);
         assert_eq!(
-            guard.judge(in_containment("good"), now),
+            asks(&mut guard, in_containment("good"), now),
             Verdict::Wait(ends)
         );
-        assert_eq!(guard.judge(reply, now), Verdict::Wait(ends));
-        assert_eq!(guard.judge(asked("bad"), at(660)), Verdict::Go);
+        assert_eq!(asks(&mut guard, reply, now), Verdict::Wait(ends));
+        assert_eq!(asks(&mut guard, asked("bad"), at(660)), Verdict::Go);
+    }
+
+    /// Somebody who asked for the same with other words used to get a stranger's refusal.
+    #[test]
+    fn only_the_very_same_call_is_refused_here() {
+        let mut guard = Guard::default();
+        for second in 0..6 {
+            let ended = Ended::Forbidden(Bytes::from_static(b"{}"));
+            guard.ended(asked("x"), ended, at(second));
+        }
+        assert!(matches!(
+            guard.judge(asked("x"), at(6)),
+            Verdict::Forbidden(_)
+        ));
+        for exactly in [Some(8), None] {
+            let other = Asked {
+                exactly,
+                ..asked("x")
+            };
+            assert_eq!(guard.judge(other, at(6)), Verdict::Go);
+        }
     }
 
     #[test]
@@ -337,7 +386,7 @@ mod tests {
             let template = format!("t{number}");
             let asked = Asked {
                 template: &template,
-                exactly: number,
+                exactly: Some(number),
                 webhook: Some(number),
                 lane: Lane::Bulk,
                 replies: false,

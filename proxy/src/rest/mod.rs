@@ -22,7 +22,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -191,7 +191,7 @@ impl Rest {
             body: usize::MAX,
             answer: LONGEST_CALL,
         };
-        harden(router, limits)
+        harden(router, limits).layer(map_response(answer::mark))
     }
 
     pub fn report(&self) -> Report {

@@ -13,6 +13,8 @@ use super::answer::Local;
 
 /// Bodies that are kept; longer ones flow through.
 const KEPT: u64 = 8 << 20;
+/// Longer ones are files, which nobody sends twice for nothing.
+const LOOKED_AT: usize = 64 << 10;
 /// For a caller to send a body that is kept.
 const UPLOAD: Duration = Duration::from_secs(30);
 /// Discord has a second more for so much of a body, …
@@ -66,6 +68,14 @@ impl Payload {
                 Err(_) => Err(Local::Body),
             },
             () = clock.sleep(UPLOAD) => Err(Local::Body),
+        }
+    }
+
+    /// The body, where it is short enough to be told from others each time it comes.
+    pub fn looked_at(&self) -> Option<&[u8]> {
+        match self {
+            Self::Kept { bytes, .. } if bytes.len() <= LOOKED_AT => Some(bytes),
+            Self::Kept { .. } | Self::Flowing { .. } => None,
         }
     }
 

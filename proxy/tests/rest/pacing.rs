@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use chrono::DateTime;
 use futures_util::future::join_all;
 use http::Method;
-use splashtail_core::clock::SystemClock;
+use splashtail_core::clock::{ManualClock, SystemClock};
 use splashtail_discord::{Discord, DiscordError, Lane, RateLimitScope, proxied};
 
-use crate::fake::{TOKEN, bench, bench_with, limited, of_bucket, ok};
+use crate::fake::{PATIENCE, TOKEN, bench, bench_with, limited, of_bucket, ok};
 
 /// A bucket as Discord keeps it: windows that begin with a first request.
 struct Bucket {
@@ -102,6 +103,45 @@ async fn containment_goes_before_hundreds_of_jobs() {
         .position(|seen| seen.method == Method::PUT)
         .unwrap();
     assert!(place < 400, "after {place} of 400 jobs");
+    jobs.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// Jobs kept all places of a bucket while they waited for their part of the second, which was spent,
+/// and containment, for which there was something left of it, stood behind them.
+#[tokio::test]
+async fn containment_has_the_place_of_a_job_that_waits_for_its_second() {
+    let change = |settings: &mut splashtail_proxy::rest::Settings| settings.per_second = 10;
+    // No second ever ends.
+    let clock = ManualClock::new(DateTime::UNIX_EPOCH);
+    let b = bench_with(clock.shared(), change, |_, before| {
+        of_bucket(10, 9_u64.saturating_sub(before as u64), 60.0)
+    })
+    .await;
+    b.get("/guilds/1/roles").await;
+    let jobs: Vec<_> = (0..9)
+        .map(|_| {
+            let call = b.call(Method::GET, "/guilds/1/roles");
+            tokio::spawn(call.header(proxied::PRIORITY, "bulk").send())
+        })
+        .collect();
+    // Eight of ten in a second are theirs, and the bucket has ten.
+    b.until_seen(8).await;
+    let two_wait = async || {
+        let waiting = async {
+            while b.rest.report().waiting != 2 || b.rest.report().in_flight > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.unwrap();
+    };
+    two_wait().await;
+    let urgent = b.call(Method::GET, "/guilds/1/roles");
+    let urgent = urgent.header(proxied::PRIORITY, "containment").send();
+    let got = tokio::time::timeout(PATIENCE, urgent).await.unwrap();
+    assert_eq!(got.unwrap().status(), 200);
+    assert_eq!(b.count(), 9);
+    // They wait as before.
+    two_wait().await;
     jobs.iter().for_each(tokio::task::JoinHandle::abort);
 }
 

@@ -43,6 +43,133 @@ async fn what_is_refused_again_and_again_stays_here() {
     assert_eq!(b.rest.report().refused_in_ten_minutes, 7);
 }
 
+/// Another role, reason or member in the body can make all the difference.
+#[tokio::test]
+async fn a_refusal_is_repeated_to_the_very_same_call_only() {
+    let b = bench(SystemClock::shared(), |_, _| forbidden()).await;
+    let patch = |path: &'static str, body: &'static str| b.call(Method::PATCH, path).body(body);
+    let member = "/guilds/1/members/2";
+    for _ in 0..5 {
+        patch(member, "{\"roles\":[\"9\"]}").send().await.unwrap();
+    }
+    let known = patch(member, "{\"roles\":[\"9\"]}").send().await.unwrap();
+    assert_eq!(known.headers()[proxied::GENERATED], "forbidden");
+    assert_eq!(b.count(), 5);
+    let others = [
+        patch(member, "{\"nick\":\"x\"}"),
+        patch("/guilds/1/members/2?x=1", "{\"roles\":[\"9\"]}"),
+        patch(member, "{\"roles\":[\"9\"]}").header("content-type", "text/plain"),
+    ];
+    for other in others {
+        let got = other.send().await.unwrap();
+        assert!(!got.headers().contains_key(proxied::GENERATED));
+    }
+    assert_eq!(b.count(), 8);
+}
+
+/// Callers that sign in by themselves share their limits, and nothing else.
+#[tokio::test]
+async fn a_refusal_of_one_who_signs_in_by_itself_is_nobody_elses() {
+    let b = bench(SystemClock::shared(), |_, _| forbidden()).await;
+    let ask = |name: &'static str| {
+        let call = b.http.get(b.url("/oauth2/applications/@me"));
+        call.header("authorization", name).send()
+    };
+    for _ in 0..5 {
+        ask("Basic YQ==").await.unwrap();
+    }
+    let known = ask("Basic YQ==").await.unwrap();
+    assert_eq!(known.headers()[proxied::GENERATED], "forbidden");
+    let other = ask("Basic Yg==").await.unwrap();
+    assert!(!other.headers().contains_key(proxied::GENERATED));
+    assert_eq!(b.count(), 6);
+}
+
+/// It used to be asked before a call stood in line alone.
+#[tokio::test]
+async fn a_call_that_waited_is_not_sent_to_a_discord_that_blocks_us() {
+    let clock = ManualClock::new(DateTime::UNIX_EPOCH);
+    let b = bench_with(
+        clock.shared(),
+        |_| {},
+        |_, before| match before {
+            0 => of_bucket(1, 0, 30.0),
+            1 => html(429),
+            _ => ok(),
+        },
+    )
+    .await;
+    assert_eq!(b.get("/guilds/1").await.status(), 200);
+    let waiting = tokio::spawn(b.call(Method::GET, "/guilds/1").send());
+    clock.wait_for_sleepers(1).await;
+    let other = b.http.get(b.url("/users/1"));
+    let other = other.header("authorization", "Bot other");
+    let other = other.header(proxied::PATIENCE, "1000").send();
+    assert_eq!(other.await.unwrap().status(), 429);
+    clock.advance(Duration::from_secs(31));
+    let told = waiting.await.unwrap().unwrap();
+    assert_eq!(told.headers()[proxied::GENERATED], "guard");
+    assert_eq!(b.count(), 2);
+}
+
+#[tokio::test]
+async fn a_call_that_waited_is_not_sent_with_a_token_that_is_not_known_any_more() {
+    let clock = ManualClock::new(DateTime::UNIX_EPOCH);
+    let b = bench_with(
+        clock.shared(),
+        |_| {},
+        |_, before| match before {
+            0 => of_bucket(1, 0, 20.0),
+            _ => status(401, json!({"message": "401: Unauthorized", "code": 0})),
+        },
+    )
+    .await;
+    assert_eq!(b.get("/guilds/1").await.status(), 200);
+    let waiting = tokio::spawn(b.call(Method::GET, "/guilds/1").send());
+    clock.wait_for_sleepers(1).await;
+    let refused = async {
+        while !b
+            .get("/users/1")
+            .await
+            .headers()
+            .contains_key(proxied::GENERATED)
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, refused).await.unwrap();
+    let asked = b.count();
+    clock.advance(Duration::from_secs(21));
+    let told = waiting.await.unwrap().unwrap();
+    assert_eq!(told.headers()[proxied::GENERATED], "token");
+    assert_eq!(b.count(), asked);
+}
+
+/// What libraries and programs get from this port and not from Discord says so, whatever part of the
+/// proxy made it.
+#[tokio::test]
+async fn every_answer_of_our_own_is_known_as_such() {
+    let b = bench(SystemClock::shared(), |_, _| ok()).await;
+    let get = |path| b.call(Method::GET, path);
+    let own = [
+        (get("/users/@me").header("origin", "http://x"), 403),
+        (get("/users/@me").header("upgrade", "websocket"), 400),
+        (get("/gateway/bot"), 503),
+        (b.call(Method::POST, "/gateway/bot"), 405),
+        (b.http.get(format!("http://{}/nowhere", b.address)), 404),
+    ];
+    for (call, status) in own {
+        let got = call.send().await.unwrap();
+        assert_eq!(got.status(), status);
+        assert!(got.headers().contains_key(proxied::GENERATED), "{status}");
+    }
+    assert_eq!(b.count(), 0);
+    let real = get("/gateway/bot").header("x-proxy-real", "1");
+    let real = real.send().await.unwrap();
+    assert!(!real.headers().contains_key(proxied::GENERATED));
+    assert_eq!(b.count(), 1);
+}
+
 #[tokio::test]
 async fn a_token_that_is_not_known_is_not_sent_again() {
     let b = bench(SystemClock::shared(), |_, _| {

@@ -5,6 +5,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::Value;
 use splashtail_api_types::clusters::{ClusterHealth, InstanceList, LauncherRequest};
+use splashtail_api_types::proxy::ProxyStatus;
 use splashtail_api_types::{Code, ErrorBody};
 use splashtail_core::ids::ClusterId;
 use splashtail_ipc::launcher::SCOPE_LAUNCHER;
@@ -107,6 +108,19 @@ pub async fn get_cluster_health(
     let cluster =
         cluster.map_err(|_| ApiError::invalid(Code::InvalidId, "`cid` is not a cluster id"))?;
     Ok(Json(app.fleet.health(cluster).await?))
+}
+
+/// How the gateway proxy does: shards, clients, backlog, buckets and what is left of Discord's limits.
+#[utoipa::path(get, path = "/mewld/api/proxy", tag = "Operators", operation_id = "get_proxy",
+    security(("DeployProxy" = []), ("Session" = [])),
+    responses(
+        (status = 200, description = "Whether the platform has a proxy, and what that says of itself", body = ProxyStatus),
+    ))]
+pub async fn get_proxy(
+    _: Operator,
+    State(app): State<AppState>,
+) -> Result<Json<ProxyStatus>, ApiError> {
+    Ok(Json(app.gateway_proxy.status().await?))
 }
 
 /// Send a command.

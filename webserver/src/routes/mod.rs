@@ -74,6 +74,7 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(routes!(mewld::list_instances))
         .routes(routes!(mewld::list_action_logs))
         .routes(routes!(mewld::get_cluster_health))
+        .routes(routes!(mewld::get_proxy))
         .routes(routes!(mewld::publish))
         .routes(routes!(summary::get_summary))
         .routes(routes!(tasks::list_tasks))

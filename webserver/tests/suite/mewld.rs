@@ -7,18 +7,19 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use sha2::Sha512;
 use wiremock::matchers::{body_json, method, path, query_param};
-use wiremock::{Mock, ResponseTemplate};
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 const SECRET: &str = "dp-secret";
 const OPERATOR: &str = "728871946456137770";
 const HOST: &str = "dash.test";
 const ORIGIN: &str = "https://dash.test";
 const PUBLISH: &str = "/mewld/api/redis/pub";
-const READS: [&str; 4] = [
+const READS: [&str; 5] = [
     "/mewld/api/ping",
     "/mewld/api/instance-list",
     "/mewld/api/action-logs",
     "/mewld/api/cluster-health",
+    "/mewld/api/proxy",
 ];
 
 async fn operators_page() -> TestServer {
@@ -191,6 +192,72 @@ async fn without_a_secret_or_a_list_the_page_is_closed() {
             body["message"].as_str().unwrap().contains(expected),
             "{body}"
         );
+        server.stop().await;
+    }
+}
+
+async fn with_proxy(enabled: bool, url: &str) -> TestServer {
+    TestServer::start_with(|config, dir| {
+        config.meta.dp_secret = Some(SECRET.to_owned().into());
+        config.proxy.enabled = enabled;
+        config.simple_gateway_proxy.url = url.parse().unwrap();
+        let file = format!("names: [Flare]\nallowed_ids: [\"{OPERATOR}\"]\n");
+        std::fs::write(dir.join("mewld-staging.yaml"), file).unwrap();
+    })
+    .await
+}
+
+async fn told_of_proxy(server: &TestServer) -> Value {
+    let answer = get(server, "/mewld/api/proxy").await;
+    assert_eq!(answer.status(), 200);
+    answer.json().await.unwrap()
+}
+
+#[tokio::test]
+async fn operators_see_how_the_gateway_proxy_does() {
+    let proxy = MockServer::start().await;
+    let page = json!({"ok": true, "data": {
+        "uptime": 7, "resharding": false, "clients": 3, "clients_away": 1, "backlog_bytes": 4096,
+        "session_starts_remaining": 990,
+        "rest": {"tokens": 2, "waiting": 5, "in_flight": 1, "buckets": 40, "left_in_second": 49,
+            "per_second": 50, "refused_in_ten_minutes": 3},
+        "managers": [{"display_name": "splashtail", "shard_groups": [{"id": 0, "status": 2,
+            "uptime": 7, "shards": [[0, 2, 41, 12, 6, 7]]}]}],
+    }});
+    Mock::given(path("/api/status"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(page))
+        .mount(&proxy)
+        .await;
+    let server = with_proxy(true, &proxy.uri()).await;
+    let told = told_of_proxy(&server).await;
+    assert_eq!(told["enabled"], true);
+    let report = &told["report"];
+    assert_eq!(
+        report["shards"],
+        json!([{"id": 0, "state": "connected", "latency_ms": 41, "guilds": 12, "connected_for": 6}])
+    );
+    assert_eq!(
+        (&report["clients"], &report["backlog_bytes"]),
+        (&json!(3), &json!(4096))
+    );
+    assert_eq!(report["calls"]["buckets"], 40);
+    assert_eq!(report["calls"]["left_in_second"], 49);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_off_or_away_is_no_error() {
+    let off = with_proxy(false, "http://127.0.0.1:1").await;
+    let told = told_of_proxy(&off).await;
+    assert_eq!(told, json!({"enabled": false, "report": null}));
+    let away = with_proxy(true, "http://127.0.0.1:1").await;
+    let told = told_of_proxy(&away).await;
+    assert_eq!(told, json!({"enabled": true, "report": null}));
+    // Something else has its port.
+    let other = MockServer::start().await;
+    let strange = with_proxy(true, &other.uri()).await;
+    assert_eq!(told_of_proxy(&strange).await["report"], Value::Null);
+    for server in [off, away, strange] {
         server.stop().await;
     }
 }
@@ -455,7 +522,9 @@ async fn a_clusterer_that_is_away_is_a_412() {
         .respond_with(ResponseTemplate::new(503).set_body_json(starting))
         .mount(&server.clusterer)
         .await;
-    for at in READS.into_iter().filter(|at| !at.ends_with("ping")) {
+    // Those that do not ask the clusterer.
+    let apart = |at: &str| at.ends_with("ping") || at.ends_with("proxy");
+    for at in READS.into_iter().filter(|at| !apart(at)) {
         let response = get(&server, at).await;
         assert_eq!(header(&response, "retry-after"), "5");
         assert_eq!(

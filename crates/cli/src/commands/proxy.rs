@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use serde::Deserialize;
 use serde_json::Value;
+use splashtail_api_types::proxy::{ProxyPage, ProxyReport, ProxyShardState};
 use splashtail_core::config::{Component, is_local, without_slash};
 
 use super::source::ConfigSource;
@@ -58,93 +58,70 @@ pub async fn run(args: ProxyArgs) -> Result<ExitCode> {
     let answer: Value = answer.json().await.map_err(|_| unreachable())?;
     let text = match args.json {
         true => format!("{answer}\n"),
-        false => table(&serde_json::from_value(answer).context("the proxy's answer is not known")?),
+        false => {
+            let page: ProxyPage = serde_json::from_value(answer).with_context(|| {
+                format!(
+                    "{address} (`simple_gateway_proxy.url`) is no gateway proxy of this version"
+                )
+            })?;
+            table(&ProxyReport::from(page))
+        }
     };
     // Whoever stopped reading wants no more.
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(ExitCode::SUCCESS)
 }
 
-#[derive(Debug, Deserialize)]
-struct Answer {
-    data: Data,
-}
-
-#[derive(Debug, Deserialize)]
-struct Data {
-    managers: Vec<Manager>,
-    clients: u64,
-    backlog_bytes: u64,
-    session_starts_remaining: Option<u64>,
-    rest: Option<Rest>,
-}
-
-/// Calls to Discord.
-#[derive(Debug, Deserialize)]
-struct Rest {
-    tokens: u64,
-    waiting: u64,
-    in_flight: u64,
-    buckets: u64,
-    left_in_second: u64,
-    per_second: u64,
-    refused_in_ten_minutes: u64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Manager {
-    shard_groups: Vec<Group>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Group {
-    /// Id, state, latency in ms, servers, seconds connected, seconds in all.
-    shards: Vec<(u16, u8, i64, u64, u64, u64)>,
-}
-
-fn table(answer: &Answer) -> String {
-    let data = &answer.data;
-    let mut text = String::from("SHARD  STATE       SERVERS\n");
-    let groups = data
-        .managers
-        .iter()
-        .flat_map(|manager| &manager.shard_groups);
-    for (id, state, _, servers, ..) in groups.flat_map(|group| &group.shards) {
-        text.push_str(&format!("{id:<5}  {:<10}  {servers}\n", word(*state)));
+fn table(report: &ProxyReport) -> String {
+    let mut text = String::from("SHARD  STATE       SERVERS  LATENCY  CONNECTED\n");
+    for shard in &report.shards {
+        let latency = shard.latency_ms.map(|latency| format!("{latency} ms"));
+        let connected = shard.connected_for.map(|seconds| format!("{seconds} s"));
+        text.push_str(&format!(
+            "{:<5}  {:<10}  {:<7}  {:<7}  {}\n",
+            shard.id,
+            word(shard.state),
+            shard.guilds,
+            latency.as_deref().unwrap_or("-"),
+            connected.as_deref().unwrap_or("-"),
+        ));
     }
-    let starts = data
+    if report.shards.is_empty() {
+        text.push_str("Discord has not said yet where its gateway is\n");
+    }
+    if report.resharding {
+        text.push_str("another number of shards is on its way\n");
+    }
+    let starts = report
         .session_starts_remaining
         .map_or_else(|| "unknown".to_owned(), |left| left.to_string());
     text.push_str(&format!(
-        "\n{} clients, {} KiB behind; {starts} session starts left today\n",
-        data.clients,
-        data.backlog_bytes >> 10
+        "\n{} clients, {} of them away, {} KiB behind; {starts} session starts left today\n",
+        report.clients,
+        report.clients_away,
+        report.backlog_bytes >> 10
     ));
-    if let Some(rest) = &data.rest {
+    if let Some(calls) = &report.calls {
         text.push_str(&format!(
             "{} calls wait, {} under way, {} tokens with {} buckets; {} of {} left in this second; \
              {} of 10000 refused in ten minutes\n",
-            rest.waiting,
-            rest.in_flight,
-            rest.tokens,
-            rest.buckets,
-            rest.left_in_second,
-            rest.per_second,
-            rest.refused_in_ten_minutes
+            calls.waiting,
+            calls.in_flight,
+            calls.tokens,
+            calls.buckets,
+            calls.left_in_second,
+            calls.per_second,
+            calls.refused_in_ten_minutes
         ));
     }
     text
 }
 
-/// The original's numbers.
-fn word(state: u8) -> &'static str {
+fn word(state: ProxyShardState) -> &'static str {
     match state {
-        0 => "idle",
-        1 => "connecting",
-        2 => "connected",
-        3 | 4 => "closing",
-        5 => "closed",
-        _ => "refused",
+        ProxyShardState::Connecting => "connecting",
+        ProxyShardState::Connected => "connected",
+        ProxyShardState::Refused => "refused",
     }
 }
 
@@ -154,24 +131,40 @@ mod tests {
 
     use super::*;
 
+    fn shown(page: Value) -> String {
+        let page: ProxyPage = serde_json::from_value(page).unwrap();
+        table(&ProxyReport::from(page))
+    }
+
     #[test]
     fn the_table_names_every_shard() {
-        let answer = json!({"ok": true, "data": {
-            "uptime": 7, "clients": 3, "backlog_bytes": 4096, "session_starts_remaining": 990,
+        let text = shown(json!({"ok": true, "data": {
+            "uptime": 7, "resharding": true, "clients": 3, "clients_away": 1,
+            "backlog_bytes": 4096, "session_starts_remaining": 990,
             "rest": {"tokens": 2, "waiting": 5, "in_flight": 1, "buckets": 40, "left_in_second": 49,
                 "per_second": 50, "refused_in_ten_minutes": 3},
             "managers": [{"display_name": "x", "shard_groups": [{"id": 0, "status": 2, "uptime": 7,
-                "shards": [[0, 2, 0, 12, 7, 7], [1, 6, 0, 0, 0, 0]]}]}],
-        }});
-        let text = table(&serde_json::from_value(answer).unwrap());
+                "shards": [[0, 2, 41, 12, 7, 7], [1, 6, 0, 0, 0, 0]]}]}],
+        }}));
         assert_eq!(
             text,
-            "SHARD  STATE       SERVERS\n\
-             0      connected   12\n\
-             1      refused     0\n\
-             \n3 clients, 4 KiB behind; 990 session starts left today\n\
+            "SHARD  STATE       SERVERS  LATENCY  CONNECTED\n\
+             0      connected   12       41 ms    7 s\n\
+             1      refused     0        -        -\n\
+             another number of shards is on its way\n\
+             \n3 clients, 1 of them away, 4 KiB behind; 990 session starts left today\n\
              5 calls wait, 1 under way, 2 tokens with 40 buckets; 49 of 50 left in this second; \
              3 of 10000 refused in ten minutes\n"
         );
+    }
+
+    #[test]
+    fn before_discord_answered_there_is_nothing_to_list() {
+        let text = shown(json!({"ok": true, "data": {
+            "uptime": 1, "resharding": false, "clients": 0, "clients_away": 0, "backlog_bytes": 0,
+            "session_starts_remaining": null, "rest": null, "managers": [],
+        }}));
+        assert!(text.contains("Discord has not said yet"), "{text}");
+        assert!(text.contains("unknown session starts left"), "{text}");
     }
 }

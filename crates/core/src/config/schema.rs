@@ -556,7 +556,7 @@ fn simple_gateway_proxy() -> Group {
                 "The gateway proxy as the others reach it. Empty: this machine and its port.",
             )
             .derived()
-            .readers(PROXY | CLUSTERER | BOT)
+            .readers(PROXY | WEBSERVER | CLUSTERER | BOT)
             .example("http://127.0.0.1:3220"),
         ],
     }
@@ -572,10 +572,10 @@ fn proxy() -> Group {
                 "enabled",
                 Flag(|draft| &mut draft.config.proxy.enabled),
                 "Start the proxy: the bot's clusters connect to it, and every daemon calls Discord through\n\
-                 it unless meta.proxy names another.",
+                 it unless meta.proxy names another. Several hosts of one bot (`shard_range`) have it off.",
             )
             .fixed()
-            .readers(PROXY | CLUSTERER | BOT),
+            .readers(PROXY | WEBSERVER | CLUSTERER | BOT),
             Key::new(
                 "rest_port",
                 Port(|draft| &mut draft.config.proxy.rest_port),

@@ -126,12 +126,11 @@ impl Bucket {
         }
     }
 
-    /// It was given up before anything was sent: the budget is whole again.
-    pub(super) fn unsent(&mut self, number: u64) {
+    /// It was given up before anything was sent: the budget is whole again. Whenever it was let through,
+    /// a window that opened since then counts it, too.
+    pub(super) fn unsent(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        if let Pace::Told(window) = &mut self.pace
-            && window.number == number
-        {
+        if let Pace::Told(window) = &mut self.pace {
             window.used = window.used.saturating_sub(1);
         }
     }

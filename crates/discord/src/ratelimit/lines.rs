@@ -1,6 +1,6 @@
 //! Who waits for which bucket, in which order. Data in, data out: the time is an argument.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,12 +83,16 @@ enum Template {
 struct Waiter {
     route: Route,
     woken: Arc<Notify>,
+    /// Its place can be taken back until it says that it goes.
+    lends: bool,
 }
 
 #[derive(Debug, Default)]
 struct Line {
     bucket: Bucket,
     lanes: [BTreeMap<Ticket, Waiter>; 3],
+    /// Who has a place and does not use it yet. The last one has the least claim to it.
+    lent: BTreeSet<(Lane, Ticket)>,
     /// Who keeps the time for everybody in this line, and until when.
     leader: Option<(Ticket, Duration)>,
 }
@@ -98,6 +102,8 @@ struct Flight {
     key: Key,
     route: Route,
     window: u64,
+    /// Set until its holder goes: the place may be taken back.
+    lent: Option<(Lane, Arc<Notify>)>,
 }
 
 /// All lines of one bot.
@@ -149,22 +155,112 @@ pub(super) enum Step {
 
 impl Lines {
     /// Stands in line. A request that got a 429 comes back with its old ticket and is first.
+    /// `lends`: the place that it gets can be taken back until [`keep`](Self::keep).
     pub(super) fn enter(
         &mut self,
         ticket: Ticket,
         route: &Route,
         lane: Lane,
         woken: Arc<Notify>,
+        lends: bool,
         now: Duration,
     ) {
         self.sweep(now);
-        let key = self.key(route);
         let waiter = Waiter {
             route: route.clone(),
             woken,
+            lends,
         };
-        self.line(&key, route, now).lanes[lane as usize].insert(ticket, waiter);
+        self.stand(ticket, lane, waiter, now);
+    }
+
+    fn stand(&mut self, ticket: Ticket, lane: Lane, waiter: Waiter, now: Duration) {
+        let key = self.key(&waiter.route);
+        let line = self.line(&key, &waiter.route, now);
+        line.lanes[lane as usize].insert(ticket, waiter);
         self.waiting.insert(ticket, (key, lane));
+    }
+
+    /// Whether the ticket has a place.
+    pub(super) fn holds(&self, ticket: Ticket) -> bool {
+        self.flights.contains_key(&ticket)
+    }
+
+    /// The place is the ticket's for good. `false`: it was taken back before that.
+    pub(super) fn keep(&mut self, ticket: Ticket) -> bool {
+        let Some(flight) = self.flights.get_mut(&ticket) else {
+            return false;
+        };
+        if let Some((lane, _)) = flight.lent.take()
+            && let Some(line) = self.lines.get_mut(&flight.key)
+        {
+            line.lent.remove(&(lane, ticket));
+        }
+        true
+    }
+
+    /// A place that was lent is free again; its holder stands where it stood and is told.
+    fn take_back(&mut self, ticket: Ticket, now: Duration) {
+        let Some(flight) = self.flights.get_mut(&ticket) else {
+            return;
+        };
+        let Some((lane, woken)) = flight.lent.take() else {
+            return;
+        };
+        let Some(flight) = self.flights.remove(&ticket) else {
+            return;
+        };
+        if let Some(line) = self.lines.get_mut(&flight.key) {
+            line.lent.remove(&(lane, ticket));
+            line.bucket.unsent();
+        }
+        self.global.ended(ticket, &Ending::Unsent);
+        woken.notify_one();
+        let waiter = Waiter {
+            route: flight.route,
+            woken,
+            lends: true,
+        };
+        self.stand(ticket, lane, waiter, now);
+    }
+
+    /// Takes all lent places back, of one line or of every one.
+    fn recall(&mut self, of: Option<&Key>, now: Duration) {
+        let lines = self.lines.iter();
+        let lent: Vec<Ticket> = lines
+            .filter(|(key, _)| of.is_none_or(|of| of == *key))
+            .flat_map(|(_, line)| line.lent.iter().map(|(_, ticket)| *ticket))
+            .collect();
+        for ticket in lent {
+            self.take_back(ticket, now);
+        }
+    }
+
+    /// The place with the least claim to it, if that is less than the lane's.
+    fn less_urgent(line: &Line, lane: usize) -> Option<Ticket> {
+        let (held, ticket) = line.lent.last()?;
+        (*held as usize > lane).then_some(*ticket)
+    }
+
+    /// One that finds out about the global limit and has not gone yet makes way for the first of a
+    /// line that could go and is more urgent.
+    fn probe_makes_way(&mut self, key: &Key, now: Duration) -> bool {
+        let Some((probe, _)) = self.global.probe else {
+            return false;
+        };
+        let lent = self.flights.get(&probe).and_then(|held| held.lent.as_ref());
+        let Some(held) = lent.map(|(lane, _)| *lane as usize) else {
+            return false;
+        };
+        let Some(line) = self.lines.get_mut(key) else {
+            return false;
+        };
+        let is_more_urgent = line.front().is_some_and(|(lane, _)| lane < held);
+        if !is_more_urgent || line.bucket.room(now).is_err() {
+            return false;
+        }
+        self.take_back(probe, now);
+        true
     }
 
     /// Lets through whom the ticket's line can, then says whether the ticket was among them.
@@ -207,6 +303,8 @@ impl Lines {
 
     /// A request that was let through is over. A second ending of one ticket changes nothing.
     pub(super) fn finish(&mut self, ticket: Ticket, ending: &Ending<'_>, now: Duration) {
+        // Whoever ends with a lent place had it until now.
+        self.keep(ticket);
         let Some(flight) = self.flights.remove(&ticket) else {
             return;
         };
@@ -236,7 +334,7 @@ impl Lines {
             return Vec::new();
         };
         match ending {
-            Ending::Unsent => line.bucket.unsent(flight.window),
+            Ending::Unsent => line.bucket.unsent(),
             Ending::Lost => line.bucket.lost(),
             Ending::Answered {
                 told: Some(told), ..
@@ -283,9 +381,11 @@ impl Lines {
             let line = self.line(&key, route, now);
             line.bucket.hold(until, limited.scope);
         }
-        // Who waits now may have to wait longer than they are willing to.
         let global = limited.scope == RateLimitScope::Global;
         let own = self.key(route);
+        // Nobody goes now with a place from before.
+        self.recall((!global).then_some(&own), now);
+        // Who waits now may have to wait longer than they are willing to.
         for (key, line) in &self.lines {
             if global || *key == own {
                 line.lanes.iter().flat_map(BTreeMap::values).for_each(wake);
@@ -356,10 +456,16 @@ impl Lines {
                 continue;
             };
             let key = self.key(&flight.route);
+            let lent = flight.lent.as_ref().map(|(lane, _)| (*lane, ticket));
             if let Some(line) = self.lines.get_mut(&flight.key) {
-                line.bucket.unsent(flight.window);
+                line.bucket.unsent();
+                if let Some(lent) = &lent {
+                    line.lent.remove(lent);
+                }
             }
-            let window = self.line(&key, &flight.route, now).bucket.send(now);
+            let line = self.line(&key, &flight.route, now);
+            line.lent.extend(lent);
+            let window = line.bucket.send(now);
             let flight = Flight {
                 key,
                 window,
@@ -374,6 +480,9 @@ impl Lines {
     fn dispatch(&mut self, key: &Key, caller: Option<Ticket>, now: Duration) {
         let wait = loop {
             if let Err(until) = self.global.room(now) {
+                if self.probe_makes_way(key, now) {
+                    continue;
+                }
                 break until;
             }
             if self.global.probing && self.probe(caller, now) {
@@ -382,11 +491,15 @@ impl Lines {
             let Some(line) = self.lines.get_mut(key) else {
                 return;
             };
-            if line.front().is_none() {
+            let Some((lane, _)) = line.front() else {
                 break Duration::MAX;
-            }
+            };
             if let Err(until) = line.bucket.room(now) {
-                break until;
+                let Some(lent) = Self::less_urgent(line, lane) else {
+                    break until;
+                };
+                self.take_back(lent, now);
+                continue;
             }
             self.send(key, caller, now);
         };
@@ -418,12 +531,16 @@ impl Lines {
         let Some(waiter) = line.lanes[lane].remove(&ticket) else {
             return;
         };
+        let place = self.waiting.remove(&ticket).filter(|_| waiter.lends);
+        let lent = place.map(|(_, lane)| (lane, Arc::clone(&waiter.woken)));
+        line.lent
+            .extend(lent.as_ref().map(|(lane, _)| (*lane, ticket)));
         let flight = Flight {
             key: key.clone(),
             window: line.bucket.send(now),
             route: waiter.route.clone(),
+            lent,
         };
-        self.waiting.remove(&ticket);
         self.flights.insert(ticket, flight);
         if self.global.probing {
             self.global.probe = Some((ticket, now));

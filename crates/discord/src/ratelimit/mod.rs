@@ -16,6 +16,7 @@ mod refusals;
 mod tests;
 mod told;
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -141,24 +142,84 @@ impl RateLimits {
         route: &Route,
         standing: Standing,
     ) -> Result<Pass<'a>, TooLong> {
-        let Standing {
-            ticket,
-            lane,
-            give_up_at,
-        } = standing;
         let woken = Arc::new(Notify::new());
-        {
-            let now = self.clock.monotonic();
-            let mut state = self.state();
-            state.admit(lane, now)?;
-            let woken = woken.clone();
-            state.lines.enter(ticket, route, lane, woken, now);
+        let pass = self.stand(route, standing, &woken, false)?;
+        self.until_let(route, standing, &woken).await?;
+        Ok(pass)
+    }
+
+    /// [`turn`](Self::turn), and then `next`: whatever else has to let the call through. While it waits
+    /// for that, a more urgent call can have its place here, and after a 429 nobody keeps one: it
+    /// stands in line again, where it stood, and then waits for `next` anew.
+    ///
+    /// # Errors
+    /// Those of [`turn`](Self::turn) and of `next`.
+    pub async fn turn_and<'a, F, E>(
+        &'a self,
+        route: &Route,
+        standing: Standing,
+        next: impl Fn() -> F,
+    ) -> Result<Pass<'a>, E>
+    where
+        F: Future<Output = Result<(), E>>,
+        E: From<TooLong>,
+    {
+        let woken = Arc::new(Notify::new());
+        let pass = self.stand(route, standing, &woken, true)?;
+        loop {
+            self.until_let(route, standing, &woken).await?;
+            let mut waiting = pin!(next());
+            let keeps = loop {
+                tokio::select! {
+                    biased;
+                    ended = &mut waiting => {
+                        ended?;
+                        break self.state().lines.keep(standing.ticket);
+                    }
+                    () = woken.notified() => {
+                        let holds = self.state().lines.holds(standing.ticket);
+                        if !holds {
+                            break false;
+                        }
+                    }
+                }
+            };
+            if keeps {
+                return Ok(pass);
+            }
         }
-        let pass = Pass {
+    }
+
+    fn stand(
+        &self,
+        route: &Route,
+        standing: Standing,
+        woken: &Arc<Notify>,
+        lends: bool,
+    ) -> Result<Pass<'_>, TooLong> {
+        let Standing { ticket, lane, .. } = standing;
+        let now = self.clock.monotonic();
+        let mut state = self.state();
+        state.admit(lane, now)?;
+        let woken = Arc::clone(woken);
+        state.lines.enter(ticket, route, lane, woken, lends, now);
+        Ok(Pass {
             limits: self,
             ticket,
             sent: false,
-        };
+        })
+    }
+
+    /// Waits until one that stands in line has a place.
+    async fn until_let(
+        &self,
+        route: &Route,
+        standing: Standing,
+        woken: &Notify,
+    ) -> Result<(), TooLong> {
+        let Standing {
+            ticket, give_up_at, ..
+        } = standing;
         loop {
             let now = self.clock.monotonic();
             let step = self.state().lines.step(ticket, now);
@@ -168,7 +229,7 @@ impl RateLimits {
                 scope,
             } = step
             else {
-                return Ok(pass);
+                return Ok(());
             };
             if turn > give_up_at || now >= give_up_at {
                 let retry_after = turn.saturating_sub(now).max(Duration::from_millis(1));

@@ -448,6 +448,148 @@ async fn lines_and_buckets_are_bounded() {
     assert_eq!(limits.load().waiting, 0);
 }
 
+/// The turn of a call that has to wait for something else, which never comes.
+type Held<'a> = std::pin::Pin<Box<dyn Future<Output = Result<Pass<'a>, TooLong>> + 'a>>;
+
+/// Calls that each have a place if there is one.
+fn holding<'a>(limits: &'a RateLimits, route: &'a Route, lanes: &[Lane]) -> Vec<Held<'a>> {
+    let held = lanes.iter().map(move |lane| {
+        let standing = limits.arrive(*lane, LONG);
+        let next = || std::future::pending::<Result<(), TooLong>>();
+        let mut turn: Held<'a> = Box::pin(limits.turn_and(route, standing, next));
+        assert!(turn.as_mut().now_or_never().is_none());
+        turn
+    });
+    held.collect()
+}
+
+fn load(limits: &RateLimits) -> (usize, usize) {
+    let load = limits.load();
+    (load.waiting, load.in_flight)
+}
+
+/// Jobs that waited for their second kept all places of a bucket, and a ban stood behind them.
+#[tokio::test]
+async fn a_place_that_is_not_used_makes_way_for_what_is_more_urgent() {
+    let (clock, limits) = spent();
+    clock.advance(Duration::from_secs(5));
+    let route = messages(1);
+    let lanes = [
+        Lane::Bulk,
+        Lane::Bulk,
+        Lane::Interactive,
+        Lane::Bulk,
+        Lane::Bulk,
+    ];
+    let mut held = holding(&limits, &route, &lanes);
+    assert_eq!(load(&limits), (0, 5));
+    assert_eq!(wait(&limits, Lane::Bulk, LONG), None, "no better claim");
+    let ban = |lane| {
+        limits
+            .turn(&route, limits.arrive(lane, LONG))
+            .now_or_never()
+    };
+    let bans: Vec<_> = (0..4)
+        .map(|_| sent(ban(Lane::Containment).unwrap().unwrap()))
+        .collect();
+    assert_eq!(load(&limits), (4, 5), "jobs stand in line again");
+    let last = sent(ban(Lane::Containment).unwrap().unwrap());
+    assert_eq!(load(&limits), (5, 5), "then whoever somebody waits for");
+    assert!(ban(Lane::Containment).is_none(), "all places are used");
+    // What was sent leaves no room before the reset.
+    drop(bans);
+    for turn in &mut held {
+        assert!(turn.as_mut().now_or_never().is_none());
+    }
+    assert_eq!(load(&limits).0, 5);
+    drop((last, held));
+    assert_eq!(load(&limits), (0, 0));
+}
+
+#[tokio::test]
+async fn a_place_that_outlived_its_window_makes_way_too() {
+    let (clock, limits) = spent();
+    clock.advance(Duration::from_secs(5));
+    let route = messages(1);
+    let _held = holding(&limits, &route, &[Lane::Bulk; 5]);
+    // Later than the end that its window is taken to have.
+    clock.advance(Duration::from_secs(7));
+    let urgent = limits.arrive(Lane::Containment, LONG);
+    let ban = limits.turn(&route, urgent).now_or_never();
+    assert!(ban.is_some_and(|ban| ban.is_ok()));
+    assert_eq!(load(&limits).0, 1);
+}
+
+#[tokio::test]
+async fn whoever_made_way_goes_in_its_turn() {
+    let (clock, limits) = setup();
+    let first = take(&limits, &messages(1)).unwrap();
+    ok(first, &told("h", 1, 0, 5000, 5000));
+    clock.advance(Duration::from_secs(5));
+    let (route, asked) = (messages(1), std::cell::Cell::new(0));
+    let gate = tokio::sync::Semaphore::new(0);
+    let standing = limits.arrive(Lane::Bulk, LONG);
+    let mut job = Box::pin(limits.turn_and(&route, standing, || {
+        asked.set(asked.get() + 1);
+        async {
+            let open = gate.acquire().await;
+            open.map(tokio::sync::SemaphorePermit::forget).unwrap();
+            Ok::<_, TooLong>(())
+        }
+    }));
+    assert!(job.as_mut().now_or_never().is_none());
+    let urgent = limits.arrive(Lane::Containment, LONG);
+    let ban = limits.turn(&route, urgent).now_or_never().unwrap().unwrap();
+    gate.add_permits(1);
+    // Whatever else it waited for: without its place it does not go.
+    assert!(job.as_mut().now_or_never().is_none());
+    ok(sent(ban), &told("h", 1, 0, 5000, 10_000));
+    assert!(job.as_mut().now_or_never().is_none());
+    clock.advance(Duration::from_secs(5));
+    gate.add_permits(1);
+    let job = job.await.unwrap();
+    assert_eq!(asked.get(), 2);
+    ok(sent(job), &told("h", 1, 0, 5000, 15_000));
+    assert_eq!(load(&limits), (0, 0));
+}
+
+/// Whoever had a place before a 429 used to go in spite of it.
+#[tokio::test]
+async fn after_a_429_nobody_has_a_place() {
+    for (scope, rest) in [
+        (RateLimitScope::User, (2, 1)),
+        (RateLimitScope::Global, (3, 0)),
+    ] {
+        let (clock, limits) = spent();
+        let other = take(&limits, &messages(2)).unwrap();
+        ok(other, &told("h", 5, 4, 60_000, 60_000));
+        clock.advance(Duration::from_secs(5));
+        let (here, there) = (messages(1), messages(2));
+        let first = take(&limits, &here).unwrap();
+        let _held = holding(&limits, &here, &[Lane::Containment, Lane::Bulk]);
+        let _elsewhere = holding(&limits, &there, &[Lane::Bulk]);
+        assert_eq!(load(&limits), (0, 4));
+        limited(first, 3, scope);
+        assert_eq!(load(&limits), rest, "{scope:?}");
+    }
+}
+
+/// The first call after a global limit used to hold everything back while it waited for its second.
+#[tokio::test]
+async fn who_finds_out_about_the_global_limit_makes_way() {
+    let (clock, limits) = spent();
+    let pass = take(&limits, &messages(2)).unwrap();
+    limited(pass, 2, RateLimitScope::Global);
+    clock.advance(Duration::from_secs(5));
+    let route = messages(1);
+    let _job = holding(&limits, &route, &[Lane::Bulk]);
+    assert_eq!(wait(&limits, Lane::Bulk, LONG), None, "one finds out");
+    let other = messages(3);
+    let urgent = limits.arrive(Lane::Containment, LONG);
+    let ban = limits.turn(&other, urgent).now_or_never();
+    assert!(ban.is_some_and(|ban| ban.is_ok()));
+}
+
 /// A Discord with one fixed window, which starts with the first request after the last one.
 #[derive(Debug, Default)]
 struct Server {
@@ -538,7 +680,8 @@ fn overtaken(turns: &[Turn]) -> Vec<(Turn, Turn)> {
     found
 }
 
-async fn run(limit: u64, window: u64, calls: Vec<Call>) -> (Server, Vec<Turn>, Load) {
+/// `lends`: each waits for something else, too, before it goes.
+async fn run(limit: u64, window: u64, calls: Vec<Call>, lends: bool) -> (Server, Vec<Turn>, Load) {
     let (clock, limits) = setup();
     let server = Arc::new(Mutex::new(Server::default()));
     let turns = Arc::new(Mutex::new(BTreeMap::new()));
@@ -562,7 +705,19 @@ async fn run(limit: u64, window: u64, calls: Vec<Call>) -> (Server, Vec<Turn>, L
                 turns.lock().unwrap().entry(ticket).and_modify(change);
             };
             let exchange = async {
-                let pass = limits.turn(&messages(1), standing).await.unwrap();
+                let pass = match lends {
+                    false => limits.turn(&messages(1), standing).await.unwrap(),
+                    true => {
+                        // With both ways shorter than what a first call is waited for.
+                        let pause = Duration::from_millis(call.back / 2);
+                        let next = || async {
+                            clock.sleep(pause).await;
+                            Ok::<_, TooLong>(())
+                        };
+                        let pass = limits.turn_and(&messages(1), standing, next).await;
+                        pass.unwrap()
+                    }
+                };
                 change(&|turn| turn.went = Some(clock.monotonic()));
                 let pass = sent(pass);
                 clock.sleep(Duration::from_millis(call.there)).await;
@@ -616,10 +771,26 @@ proptest! {
     ) {
         let count = calls.len();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let (server, turns, load) = runtime.block_on(run(limit, window, calls));
+        let (server, turns, load) = runtime.block_on(run(limit, window, calls, false));
         prop_assert_eq!(server.refused, 0);
         let overtaken = overtaken(&turns);
         prop_assert!(overtaken.is_empty(), "{:?}", overtaken);
+        prop_assert_eq!(turns.iter().filter(|turn| turn.done).count(), count);
+        prop_assert_eq!((load.waiting, load.in_flight), (0, 0));
+    }
+
+    /// The same where places are lent and taken back, but for the order: who waits longer for
+    /// something else goes later.
+    #[test]
+    fn windows_hold_where_places_are_lent(
+        limit in 1..8_u64,
+        window in 250..3000_u64,
+        calls in calls(),
+    ) {
+        let count = calls.len();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (server, turns, load) = runtime.block_on(run(limit, window, calls, true));
+        prop_assert_eq!(server.refused, 0);
         prop_assert_eq!(turns.iter().filter(|turn| turn.done).count(), count);
         prop_assert_eq!((load.waiting, load.in_flight), (0, 0));
     }

@@ -6,6 +6,9 @@ use http::HeaderMap;
 
 use crate::error::RateLimitScope;
 
+/// No limit lasts longer, whatever an answer says.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// The rate limit headers of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
@@ -36,7 +39,7 @@ impl Told {
             hash: text(headers, "x-ratelimit-bucket")?.to_owned(),
             limit: number("x-ratelimit-limit")?.max(1),
             remaining: number("x-ratelimit-remaining")?,
-            reset_after: text(headers, "x-ratelimit-reset-after").and_then(seconds)?,
+            reset_after: text(headers, "x-ratelimit-reset-after").and_then(span)?,
             ends: text(headers, "x-ratelimit-reset").and_then(seconds),
         })
     }
@@ -50,7 +53,8 @@ pub fn read_429(headers: &HeaderMap, body: &[u8]) -> Option<Limited> {
     let from_body = body.as_ref().and_then(|body| body["retry_after"].as_f64());
     let retry_after = from_body
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .or_else(|| text(headers, "retry-after").and_then(seconds))?;
+        .map(|wait| wait.min(LONGEST))
+        .or_else(|| text(headers, "retry-after").and_then(span))?;
     let global = body.as_ref().is_none_or(|body| body["global"] == true)
         || text(headers, "x-ratelimit-global").is_some_and(|value| value == "true");
     let scope = match text(headers, "x-ratelimit-scope") {
@@ -66,6 +70,10 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
+fn span(text: &str) -> Option<Duration> {
+    seconds(text).map(|span| span.min(LONGEST))
+}
+
 fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(text.parse().ok()?).ok()
 }
@@ -73,6 +81,27 @@ fn seconds(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Such a number added to the time of day was no time any more.
+    #[test]
+    fn nothing_is_waited_for_ever() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("x-ratelimit-bucket", "h"),
+            ("x-ratelimit-limit", "5"),
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-reset-after", "18446744073709549568"),
+            ("retry-after", "18446744073709549568"),
+        ] {
+            headers.insert(name, value.parse().unwrap());
+        }
+        assert_eq!(Told::read(&headers).unwrap().reset_after, LONGEST);
+        assert_eq!(read_429(&headers, b"").unwrap().retry_after, LONGEST);
+        let body = br#"{"retry_after":1e19,"global":false}"#;
+        assert_eq!(read_429(&headers, body).unwrap().retry_after, LONGEST);
+        headers.insert("x-ratelimit-reset-after", "-1".parse().unwrap());
+        assert_eq!(Told::read(&headers), None);
+    }
 
     #[test]
     fn bodies_of_429_win_over_headers() {

@@ -15,4 +15,5 @@ pub use limits::{Limits, harden, harden_but};
 pub use network::Network;
 pub use readiness::{NotReady, Readiness};
 pub(crate) use refusals::CROWDED;
+pub use refusals::Refusal;
 pub use serve::{ServeOptions, serve, serve_with};

@@ -21,25 +21,36 @@ const TELL: Duration = Duration::from_secs(1);
 /// The log hears of refusals at most so often.
 const QUIET: Duration = Duration::from_secs(600);
 
+/// How clients for whom there is no place are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Refusal {
+    /// In the shape of all our errors.
+    #[default]
+    Ours,
+    /// In the shape of Discord's errors, with this header beside it: whoever meant to speak to Discord
+    /// has to know that Discord never heard of it.
+    ForDiscord { header: &'static str },
+}
+
 /// Counts refusals and tells clients of them.
 #[derive(Debug)]
 pub(super) struct Refusals {
+    refusal: Refusal,
     said: Option<Instant>,
     since: u64,
     heard: Arc<Semaphore>,
 }
 
-impl Default for Refusals {
-    fn default() -> Self {
+impl Refusals {
+    pub(super) fn new(refusal: Refusal) -> Self {
         Self {
+            refusal,
             said: None,
             since: 0,
             heard: Arc::new(Semaphore::new(HEARD)),
         }
     }
-}
 
-impl Refusals {
     /// Whether the log heard of it.
     pub(super) fn note(&mut self, turned: Turned) -> bool {
         counter!("http_connections_refused_total", "reason" => turned.reason()).increment(1);
@@ -64,7 +75,7 @@ impl Refusals {
         turned: Turned,
     ) -> impl Future<Output = ()> + Send + use<> {
         let heard = Arc::clone(&self.heard).try_acquire_owned();
-        let answer = turned.answer();
+        let answer = turned.answer(self.refusal);
         async move {
             let Ok(_heard) = heard else {
                 let _ = stream.try_write(answer.as_bytes());
@@ -95,7 +106,7 @@ impl Turned {
         }
     }
 
-    fn answer(self) -> String {
+    fn answer(self, refusal: Refusal) -> String {
         let (status, message) = match self {
             Self::Greedy => (
                 "429 Too Many Requests",
@@ -106,9 +117,14 @@ impl Turned {
                 "all connections of this server are in use",
             ),
         };
-        let body = format!("{{\"code\":\"{CROWDED}\",\"message\":\"{message}\"}}");
+        let (code, mark) = match refusal {
+            Refusal::Ours => (format!("\"{CROWDED}\""), String::new()),
+            // Libraries read a number there.
+            Refusal::ForDiscord { header } => ("0".to_owned(), format!("{header}: {CROWDED}\r\n")),
+        };
+        let body = format!("{{\"code\":{code},\"message\":\"{message}\"}}");
         format!(
-            "HTTP/1.1 {status}\r\nConnection: close\r\nRetry-After: 1\r\n\
+            "HTTP/1.1 {status}\r\nConnection: close\r\nRetry-After: 1\r\n{mark}\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         )
@@ -121,7 +137,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_log_hears_of_refusals_once_in_a_while() {
-        let mut refusals = Refusals::default();
+        let mut refusals = Refusals::new(Refusal::Ours);
         assert!(refusals.note(Turned::Full));
         assert!(!refusals.note(Turned::Greedy) && !refusals.note(Turned::Full));
         tokio::time::sleep(QUIET).await;

@@ -24,7 +24,7 @@ use tracing::{debug, warn};
 
 use super::Capacity;
 use super::guests::{Guest, Guests};
-use super::refusals::Refusals;
+use super::refusals::{Refusal, Refusals};
 
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
@@ -35,6 +35,7 @@ pub struct ServeOptions {
     pub write_stall: Duration,
     pub write_least: usize,
     pub capacity: Capacity,
+    pub refusal: Refusal,
     /// Time that an idle connection has for one more request after the shutdown began: it may be on
     /// its way. Its answer says that it is the last. Longer than busy clients pause.
     pub last_request: Duration,
@@ -50,6 +51,7 @@ impl Default for ServeOptions {
             // 2 KiB/s.
             write_least: 120 << 10,
             capacity: Capacity::default(),
+            refusal: Refusal::default(),
             last_request: Duration::from_millis(500),
             drain: Duration::from_secs(3),
         }
@@ -85,7 +87,7 @@ pub async fn serve_with(
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let guests = Guests::new(options.capacity.clone());
-    let mut refusals = Refusals::default();
+    let mut refusals = Refusals::new(options.refusal);
     let connections = TaskTracker::new();
     let abandon = CancellationToken::new();
     loop {
@@ -516,6 +518,31 @@ mod tests {
             "{refused}"
         );
         assert!(body.contains("\"code\":\"crowded\""), "{body}");
+        shutdown.cancel();
+    }
+
+    /// It used to look like an outage of Discord's, after which nobody knows what became of a call.
+    #[tokio::test]
+    async fn who_meant_to_speak_to_discord_hears_that_it_did_not() {
+        let (address, shutdown) = start(ServeOptions {
+            capacity: Capacity {
+                total: 0,
+                ..Capacity::default()
+            },
+            refusal: Refusal::ForDiscord {
+                header: "x-ours-not-theirs",
+            },
+            ..ServeOptions::default()
+        })
+        .await;
+        let refused = ask(address, "POST / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        let (head, body) = refused.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+        assert!(
+            head.contains("\r\nx-ours-not-theirs: crowded\r\n"),
+            "{head}"
+        );
+        assert!(body.contains("\"code\":0,"), "{body}");
         shutdown.cancel();
     }
 }

@@ -31,6 +31,10 @@ use super::{Shard, Status, Taken};
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// For Discord's first frame.
 const HELLO_DEADLINE: Duration = Duration::from_secs(20);
+/// For Discord to take a frame of ours: while one is on its way nothing else is looked at.
+const SEND_DEADLINE: Duration = Duration::from_secs(10);
+/// For the session to begin or to go on, since Discord said anything of it.
+const BEGIN_DEADLINE: Duration = Duration::from_secs(30);
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 /// A close with which Discord keeps the session; 1000 and 1001 would end it.
 const KEEP_SESSION: u16 = 4900;
@@ -183,6 +187,7 @@ impl Connection<'_> {
             sink,
             stream,
             unpack: None,
+            clock: Arc::clone(&self.upstream.clock),
         };
         let ended = self.converse(&mut wire, since).await;
         let ended = match ended {
@@ -222,6 +227,7 @@ impl Connection<'_> {
         self.shard.commands.connected();
         let first = interval.mul_f64(rand::rng().random_range(0.0..1.0));
         let mut beat = Beat::new(clock, first, interval);
+        let mut beginning = clock.sleep(BEGIN_DEADLINE);
         let mut commands: BoxFuture<'_, ()> = self.command_after(None);
         let id = self.shard.id.to_string();
         let events = counter!("splashtail_proxy_upstream_events_total", "shard" => id);
@@ -236,6 +242,11 @@ impl Connection<'_> {
                     }
                     self.heartbeat(wire).await?;
                     beat.sent(clock);
+                }
+                // It answers heartbeats, and has forgotten what it was asked for.
+                () = &mut beginning, if since.is_none() => {
+                    warn!(shard.id = self.shard.id, "Discord begins no session");
+                    return Ok(End::Again);
                 }
                 frame = wire.next() => {
                     let frame = match frame? {
@@ -257,6 +268,8 @@ impl Connection<'_> {
                                 Taken::Unreadable if head.name.as_deref() == Some(b"READY") => {
                                     return Ok(End::Fresh);
                                 }
+                                // What was missed comes before the word that it goes on.
+                                _ if since.is_none() => beginning = clock.sleep(BEGIN_DEADLINE),
                                 _ => {}
                             }
                         }
@@ -344,6 +357,10 @@ impl Connection<'_> {
                     biased;
                     turn = &mut turn => break turn,
                     () = &mut beat.timer => {
+                        if beat.unanswered {
+                            warn!(shard.id = self.shard.id, "Discord does not answer heartbeats");
+                            return Ok(Err(End::Again));
+                        }
                         self.heartbeat(wire).await?;
                         beat.sent(clock);
                     }
@@ -352,6 +369,11 @@ impl Connection<'_> {
                         Incoming::Frame(frame) => match Head::scan(&frame).and_then(|head| head.op) {
                             Some(1) => self.heartbeat(wire).await?,
                             Some(7) => return Ok(Err(End::Again)),
+                            Some(11) => {
+                                if let Some(took) = beat.answered(clock) {
+                                    self.shard.note_latency(took);
+                                }
+                            }
                             _ => {}
                         },
                     },
@@ -420,6 +442,8 @@ enum Broken {
     Ended,
     #[error("there was no hello in time")]
     Silent,
+    #[error("nothing that is sent is taken")]
+    Stalled,
     #[error("there was no hello")]
     NoHello,
     #[error("the connection broke")]
@@ -437,6 +461,7 @@ struct Wire {
     sink: SplitSink<Socket, Message>,
     stream: SplitStream<Socket>,
     unpack: Option<Unpack>,
+    clock: SharedClock,
 }
 
 impl Wire {
@@ -466,8 +491,12 @@ impl Wire {
 
     async fn send(&mut self, text: &[u8]) -> Result<(), Broken> {
         let text = String::from_utf8_lossy(text).into_owned();
-        let sent = self.sink.send(Message::text(text)).await;
-        Ok(sent.map_err(Box::new)?)
+        let sending = self.sink.send(Message::text(text));
+        tokio::select! {
+            biased;
+            sent = sending => Ok(sent.map_err(Box::new)?),
+            () = self.clock.sleep(SEND_DEADLINE) => Err(Broken::Stalled),
+        }
     }
 
     async fn close(&mut self, code: u16) {

@@ -1,6 +1,6 @@
-import { fireEvent, render, screen, waitFor, within } from '@testing-library/svelte';
+import { cleanup, fireEvent, render, screen, waitFor, within } from '@testing-library/svelte';
 import { describe, expect, it, vi } from 'vitest';
-import { ApiError, apiClient, type InstanceList } from '$lib/api/client';
+import { ApiError, apiClient, type InstanceList, type ProxyStatus } from '$lib/api/client';
 import { instance, instanceList } from '$lib/clusters/samples';
 import { Poller } from '$lib/polling/poller.svelte';
 import Operators from './Operators.svelte';
@@ -17,7 +17,7 @@ async function shown(answers: Record<string, Answer[]>) {
   const server = vi.fn(async (request: Request) => {
     const { pathname } = new URL(request.url);
     if (request.method === 'POST') sent.push(await request.json());
-    const queue = answers[pathname] ?? [[200, []]];
+    const queue = answers[pathname] ?? [[200, pathname === PROXY ? OFF : []]];
     const [status, body] = (queue.length > 1 ? queue.shift() : queue[0]) as Answer;
     const isText = typeof body === 'string';
     return new Response(isText ? body : JSON.stringify(body), {
@@ -28,13 +28,16 @@ async function shown(answers: Record<string, Answer[]>) {
   const api = new OperatorsApi(apiClient(server as unknown as typeof fetch, 'http://dash.test'));
   const fleet = new Poller<InstanceList>((signal) => api.instances(signal), 5000);
   const log = new Poller<LogEntry[]>((signal) => api.actionLog(signal), 5000);
-  render(Operators, { api, fleet, log });
-  await Promise.all([fleet.refresh(), log.refresh()]);
+  const proxy = new Poller<ProxyStatus>((signal) => api.proxy(signal), 5000);
+  render(Operators, { api, fleet, log, proxy });
+  await Promise.all([fleet.refresh(), log.refresh(), proxy.refresh()]);
   return { fleet, sent, server };
 }
 
 const LIST = '/mewld/api/instance-list';
 const LOG = '/mewld/api/action-logs';
+const PROXY = '/mewld/api/proxy';
+const OFF: ProxyStatus = { enabled: false, report: null };
 const HEALTH = '/mewld/api/cluster-health';
 const PUBLISH = '/mewld/api/redis/pub';
 const two = () => instanceList([instance(0, [0, 1]), instance(1, [2, 3])]);
@@ -55,6 +58,51 @@ describe('Operators', () => {
     expect(await screen.findByText('Cluster 1 (Waffle) was started, process 7')).toBeTruthy();
     expect(screen.getAllByRole('article')).toHaveLength(2);
     expect(document.querySelector('[data-stat="fleet-state"]')?.textContent).toContain('Fully up');
+  });
+
+  it('shows how the gateway proxy does', async () => {
+    const shard = { id: 0, state: 'connected', latency_ms: 41, guilds: 12, connected_for: 6 };
+    const calls = {
+      tokens: 2,
+      waiting: 5,
+      in_flight: 1,
+      buckets: 40,
+      left_in_second: 49,
+      per_second: 50,
+      refused_in_ten_minutes: 3
+    };
+    const report = {
+      uptime: 7,
+      resharding: true,
+      shards: [shard, { id: 1, state: 'refused', latency_ms: null, guilds: 0, connected_for: null }],
+      clients: 3,
+      clients_away: 1,
+      backlog_bytes: 4096,
+      session_starts_remaining: 990,
+      calls
+    };
+    await shown({ [LIST]: [[200, two()]], [PROXY]: [[200, { enabled: true, report }]] });
+    const section = within(await screen.findByRole('region', { name: 'Gateway proxy' }));
+    const stat = (id: string) => document.querySelector(`[data-stat="${id}"]`)?.textContent;
+    expect(stat('proxy-shards')).toMatch(/1.*of 2/s);
+    expect(stat('proxy-clients')).toMatch(/3.*1 away/s);
+    expect(stat('proxy-backlog')).toContain('4');
+    expect(stat('proxy-starts')).toContain('990');
+    expect(stat('proxy-waiting')).toMatch(/5.*1 under way/s);
+    expect(stat('proxy-buckets')).toContain('40');
+    expect(stat('proxy-second')).toMatch(/49.*of 50/s);
+    expect(stat('proxy-refused')).toContain('3');
+    expect(section.getByText('41 ms')).toBeTruthy();
+    expect(section.getByText('Discord refuses it')).toBeTruthy();
+    expect(section.getByText('Another number of shards is on its way.')).toBeTruthy();
+  });
+
+  it('says when there is no gateway proxy, or none that answers', async () => {
+    await shown({ [LIST]: [[200, two()]] });
+    expect(await screen.findByText('No gateway proxy is used')).toBeTruthy();
+    cleanup();
+    await shown({ [LIST]: [[200, two()]], [PROXY]: [[200, { enabled: true, report: null }]] });
+    expect(await screen.findByText('The gateway proxy does not answer')).toBeTruthy();
   });
 
   it('explains why nobody is let in', async () => {

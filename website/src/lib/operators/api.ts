@@ -1,4 +1,4 @@
-import { unwrap, type Api, type InstanceList, type ShardHealth } from '$lib/api/client';
+import { unwrap, type Api, type InstanceList, type ProxyStatus, type ShardHealth } from '$lib/api/client';
 import type { Command } from './commands';
 
 export interface Health {
@@ -39,6 +39,10 @@ export class OperatorsApi {
   health(cluster: number): Promise<Health> {
     const params = { query: { cid: String(cluster) } };
     return unwrap(this.#api.GET('/mewld/api/cluster-health', { params }));
+  }
+
+  proxy(signal?: AbortSignal): Promise<ProxyStatus> {
+    return unwrap(this.#api.GET('/mewld/api/proxy', { signal }));
   }
 
   /** Resolves when the clusterer has accepted the command; what comes of it is in the log. */
