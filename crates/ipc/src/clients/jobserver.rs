@@ -206,7 +206,8 @@ impl JobserverClient {
     /// (`guilds.join`). One that is given again takes the place of the first.
     ///
     /// # Errors
-    /// See [`ClientError`]; 400 when it is not usable, or where nothing can be renewed.
+    /// See [`ClientError`]; 400 when it is not usable, or where nothing can be renewed, 409 while an earlier
+    /// one is being revoked at Discord.
     pub async fn put_join_consent(&self, consent: &JoinConsent<'_>) -> Result<(), ClientError> {
         let body = json!({ "args": {
             "server_id": consent.server,
@@ -220,7 +221,8 @@ impl JobserverClient {
             .await
     }
 
-    /// Takes a person's consent back, for one server or for all; taking back what is gone changes nothing.
+    /// Takes a person's consent back, for one server or for all; taking back what is gone changes nothing. With
+    /// the last one what Discord gave is revoked there, however long Discord is away.
     ///
     /// # Errors
     /// See [`ClientError`].
