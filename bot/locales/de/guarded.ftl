@@ -58,6 +58,7 @@ guarded-asked-already = Darum wurde schon gebeten; es wartet auf Antworten { $pl
 
 guarded-name-settings = Schutz schwächen
 guarded-name-restore = Sicherung wiederherstellen
+guarded-name-rejoin = Leute zurückholen
 guarded-name-mass-ban = Viele Leute bannen
 guarded-name-mass-unban = Viele Leute befreien
 guarded-unreadable = Was vereinbart wurde, ist nicht lesbar.

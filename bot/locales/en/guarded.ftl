@@ -58,6 +58,7 @@ guarded-asked-already = That was asked for already and waits for answers { $plac
 
 guarded-name-settings = Weaken protection
 guarded-name-restore = Restore a backup
+guarded-name-rejoin = Bring people back
 guarded-name-mass-ban = Ban many people
 guarded-name-mass-unban = Free many people
 guarded-unreadable = What was agreed to cannot be read.
