@@ -41,9 +41,11 @@ enum Right {
 fn right(job: &str) -> Option<Right> {
     const CREATE: &str = job_kinds::CREATE_BACKUP.name;
     const RESTORE: &str = job_kinds::RESTORE_BACKUP.name;
+    const REJOIN: &str = job_kinds::REJOIN_MEMBERS.name;
     Some(match job {
         CREATE => Right::Command("backups create"),
         RESTORE => Right::Command("backups restore"),
+        REJOIN => Right::Command("members rejoin"),
         tasks::PRUNE => Right::Permissions(MANAGE_MESSAGES),
         // What undoes an attack is ordered under its alert, where the trusted people are.
         _ => return None,
@@ -418,6 +420,25 @@ mod tests {
         checked
             .map(Value::Object)
             .map_err(|error| error.status().as_u16())
+    }
+
+    /// What nobody but the bot may order has no right here.
+    #[test]
+    fn kinds_of_jobs_are_ordered_by_whoever_may_run_their_command() {
+        for (job, wanted) in [
+            ("guild_create_backup", Some("backups create")),
+            ("guild_restore_backup", Some("backups restore")),
+            ("guild_rejoin_members", Some("members rejoin")),
+            ("guild_revert_incident", None),
+            ("mass_ban", None),
+            ("made_up", None),
+        ] {
+            let command = right(job).and_then(|right| match right {
+                Right::Command(command) => Some(command),
+                Right::Permissions(_) => None,
+            });
+            assert_eq!(command, wanted, "{job}");
+        }
     }
 
     /// The original checked the server of the path and ran on that of the body.

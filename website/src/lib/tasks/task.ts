@@ -1,7 +1,7 @@
 import type { StatusEntry, Task, TaskState } from '$lib/api/client';
 import type { DashboardKey } from '$lib/i18n/dashboard/locale';
 
-const KINDS = ['guild_create_backup', 'guild_restore_backup', 'guild_revert_incident', 'guild_upload_backup', 'message_prune', 'mass_ban'] as const;
+const KINDS = ['guild_create_backup', 'guild_restore_backup', 'guild_revert_incident', 'guild_upload_backup', 'message_prune', 'mass_ban', 'guild_rejoin_members'] as const;
 
 /** What a kind of job is called; `null` for one that this page does not know. */
 export function kindText(name: string): DashboardKey | null {
