@@ -90,6 +90,13 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(limit(routes!(guild_jobs::get_guild_job), GUILD_JOBS))
         .routes(limit(routes!(guild_jobs::delete_guild_job), CANCEL_JOB))
         .routes(limit(routes!(guild_jobs::list_guild_schedules), GUILD_JOBS))
+        .routes(limit(
+            routes!(
+                guild_jobs::put_guild_schedule,
+                guild_jobs::remove_guild_schedule
+            ),
+            CANCEL_JOB,
+        ))
         .routes(limit(routes!(uploads::upload_backup), UPLOADS))
         .routes(limit(routes!(guild_jobs::cancel_guild_job), CANCEL_JOB))
         .routes(limit(routes!(guild_jobs::follow_guild_job), GUILD_JOBS))
