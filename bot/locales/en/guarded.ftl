@@ -2,7 +2,7 @@
 
 guarded-title = Guarded operations
 guarded-off = Guarded operations are **off**: whoever may do something does it alone. The owner turns them on with `/guarded set`.
-guarded-on = Guarded operations are **on**. A restore, weaker protection, trust in somebody, and more than { $bans } people banned with `/massban` or freed with `/massunban` in 24 hours need two trusted people within { $minutes } minutes, or the owner alone after { $hours } hours.
+guarded-on = Guarded operations are **on**. A restore, bringing people back, weaker protection, trust in somebody, and more than { $bans } people banned with `/massban` or freed with `/massunban` in 24 hours need two trusted people within { $minutes } minutes, or the owner alone after { $hours } hours.
 guarded-people = The trusted set: { $people }. People only; roles and bots do not count here.
 guarded-people-more = { $people } and { $more } more
 guarded-alone = Nobody else is trusted by name: name people with `/protection trust`, or the owner waits 24 hours each time.
