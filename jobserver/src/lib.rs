@@ -163,6 +163,8 @@ pub async fn serve_on(
         operator: false,
     };
     let grants = workshop.grants();
+    let revoking = grants.clone().revoke_all(shutdown.clone());
+    lifecycle.tasks().spawn(revoking);
     let webhooks = Webhooks::new(
         &config,
         storage.clone(),

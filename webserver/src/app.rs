@@ -8,7 +8,7 @@ use splashtail_api_types::overview::ReactionTimes;
 use splashtail_api_types::tasks::JobsSummary;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::Config;
-use splashtail_core::ids::{GuildId, TaskId};
+use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_core::places::Places;
 use splashtail_ipc::bus::{self, Bus, BusError};
 use splashtail_ipc::cache::{self, Cache, CacheError};
@@ -45,7 +45,7 @@ const FOLLOWERS_EACH: usize = 16;
 /// Servers that are followed at a time, and by one user.
 const STREAMS: usize = 4096;
 const STREAMS_EACH: usize = 16;
-/// Backups that are received at a time, and by one server.
+/// Backups that are received at a time, and by one server, or from one person.
 const UPLOADS: usize = 8;
 const UPLOADS_EACH: usize = 1;
 const REACTIONS_PERIOD: Duration = Duration::from_secs(60);
@@ -83,6 +83,8 @@ pub struct App {
     pub streams: Places<Owner>,
     /// Places for those who send a backup to a server.
     pub uploads: Places<GuildId>,
+    /// The same by who sends it: nobody takes the places of others with servers of their own.
+    pub uploaders: Places<UserId>,
     pub reactions: Fresh<ReactionTimes, ApiError>,
     /// Fires when the server stops.
     pub shutdown: CancellationToken,
@@ -159,6 +161,7 @@ impl App {
             feed: Feed::default(),
             streams: Places::new(STREAMS, STREAMS_EACH),
             uploads: Places::new(UPLOADS, UPLOADS_EACH),
+            uploaders: Places::new(UPLOADS, UPLOADS_EACH),
             reactions: Fresh::new(REACTIONS_PERIOD, clock.clone()),
             shutdown,
             site,

@@ -10,13 +10,18 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 use splashtail_api_types::Code;
+use splashtail_core::clock::Clock;
 use splashtail_iblfile::{Archive, Error, FileType, Limits};
-use tokio::time::timeout;
 
 use crate::error::ApiError;
 
 /// Longest wait for the next bytes.
 const STALL: Duration = Duration::from_secs(30);
+/// Bytes in a second, on the whole, that a file comes with at least: whoever sends less holds a place that others
+/// need. A slow line of a home has more.
+const LEAST: u64 = 32 * 1024;
+/// How fast it is shows after so long.
+const GRACE: Duration = Duration::from_secs(30);
 /// Written at a time.
 const PIECE: usize = 1 << 20;
 /// Sections that are read to their end; a backup has one for each channel.
@@ -36,8 +41,13 @@ impl Brought {
     /// Receives a body of at most `most` bytes into `directory`, and verifies it.
     ///
     /// # Errors
-    /// The body breaks off, stalls, is too large, or is no backup; the disk failed.
-    pub async fn receive(body: Body, directory: &Path, most: usize) -> Result<Self, ApiError> {
+    /// The body breaks off, stalls, comes too slowly, is too large, or is no backup; the disk failed.
+    pub async fn receive(
+        body: Body,
+        directory: &Path,
+        most: usize,
+        clock: &dyn Clock,
+    ) -> Result<Self, ApiError> {
         let directory = directory.to_owned();
         let mut file = in_background(move || {
             std::fs::create_dir_all(&directory)?;
@@ -46,14 +56,28 @@ impl Brought {
         .await?;
         let (mut digest, mut size, mut piece) = (Sha256::new(), 0_usize, Vec::new());
         let mut stream = body.into_data_stream();
+        // For whoever sends it; what the disk takes is ours.
+        let mut waited = Duration::ZERO;
         loop {
-            let next = timeout(STALL, stream.next()).await;
-            let next = next.map_err(|_| broken("nothing more of the file came for 30 s"))?;
+            let asked = clock.monotonic();
+            let next = tokio::select! {
+                biased;
+                next = stream.next() => next,
+                () = clock.sleep(STALL) => {
+                    return Err(broken("nothing more of the file came for 30 s"));
+                }
+            };
+            waited += clock.monotonic().saturating_sub(asked);
             let Some(bytes) = next else { break };
             let bytes: Bytes = bytes.map_err(|_| broken("the file broke off"))?;
             size = size.saturating_add(bytes.len());
             if size > most {
                 return Err(ApiError::BodyTooLarge(most));
+            }
+            if is_too_slow(size as u64, waited) {
+                return Err(broken(
+                    "the file came too slowly: it takes 32 KiB in a second",
+                ));
             }
             digest.update(&bytes);
             piece.extend_from_slice(&bytes);
@@ -84,6 +108,10 @@ impl Brought {
             encrypted,
         })
     }
+}
+
+fn is_too_slow(size: u64, waited: Duration) -> bool {
+    waited > GRACE && size < LEAST.saturating_mul(waited.as_secs())
 }
 
 /// Whether it is encrypted, if it is a backup of a server: all of it is read that can be without a
@@ -140,6 +168,7 @@ mod tests {
     use std::io::Cursor;
 
     use chrono::DateTime;
+    use splashtail_core::clock::ManualClock;
     use splashtail_iblfile::{DerivedKey, Encryption, Meta, Writer};
     use tempfile::TempDir;
 
@@ -154,8 +183,39 @@ mod tests {
 
     async fn receive(bytes: Vec<u8>, most: usize) -> Result<Brought, (u16, String)> {
         let directory = TempDir::new().unwrap();
-        let received = Brought::receive(Body::from(bytes), directory.path(), most).await;
+        let clock = ManualClock::new(DateTime::UNIX_EPOCH);
+        let received = Brought::receive(Body::from(bytes), directory.path(), most, &clock).await;
         received.map_err(|error| (error.status().as_u16(), error.to_string()))
+    }
+
+    /// In pieces of this size, one in each ten seconds.
+    async fn receive_slowly(bytes: Vec<u8>, piece: usize) -> Result<Brought, (u16, String)> {
+        let directory = TempDir::new().unwrap();
+        let clock = ManualClock::new(DateTime::UNIX_EPOCH);
+        let time = clock.clone();
+        let pieces: Vec<Bytes> = bytes.chunks(piece).map(Bytes::copy_from_slice).collect();
+        let stream = futures_util::stream::iter(pieces).map(move |piece| {
+            time.advance(Duration::from_secs(10));
+            Ok::<Bytes, io::Error>(piece)
+        });
+        let body = Body::from_stream(stream);
+        let received = Brought::receive(body, directory.path(), 64 << 20, &clock).await;
+        received.map_err(|error| (error.status().as_u16(), error.to_string()))
+    }
+
+    /// One who sent a byte now and then held a place for a quarter of an hour.
+    #[tokio::test]
+    async fn a_file_that_trickles_in_is_given_up() {
+        let plain = backup(FileType::SERVER_BACKUP, &Encryption::None);
+        let (status, why) = receive_slowly(plain.clone(), 100).await.unwrap_err();
+        assert_eq!(status, 400);
+        assert!(why.contains("too slowly"), "{why}");
+        // A short one may come as it likes.
+        let whole = plain.len();
+        assert!(receive_slowly(plain, whole).await.is_ok());
+        assert!(is_too_slow(LEAST * 40, Duration::from_secs(41)));
+        assert!(!is_too_slow(LEAST * 41, Duration::from_secs(41)));
+        assert!(!is_too_slow(0, GRACE));
     }
 
     #[tokio::test]

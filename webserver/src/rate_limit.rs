@@ -66,6 +66,8 @@ pub const SESSIONS: Policy = Policy::new("sessions", 60, 300);
 pub const USER_GUILDS: Policy = Policy::new("get_user_guilds_norefresh", 5, 300);
 pub const USER_GUILDS_REFRESH: Policy = Policy::new("get_user_guilds_refresh", 3, 300);
 pub const BASE_INFO: Policy = Policy::new("get_user_guild_base_info", 5, 300);
+/// It may ask Discord.
+pub const CONSENTS: Policy = Policy::new("consents", 60, 300);
 pub const PERMISSIONS: Policy = Policy::new("check_permissions", 60, 60);
 pub const SETTINGS_VIEW: Policy = Policy::new("settings_view", 60, 300);
 pub const SETTINGS_CHANGE: Policy = Policy::new("settings_execute", 10, 300);

@@ -240,6 +240,24 @@ const IN_SERVER = [
   },
   { name: 'setup', path: inServer('/setup'), ready: (page) => page.locator('[data-step="sight"]').waitFor() },
   {
+    name: 'consent',
+    path: `/consent?id=${SERVER}`,
+    tell: { [`/users/@me/consents/${SERVER}`]: [200, { server_id: SERVER, name: 'Harbour', avatar: '', given_at: null }] },
+    ready: (page) => page.getByRole('button', { name: 'Allow it' }).waitFor()
+  },
+  {
+    name: 'consent-given',
+    path: `/consent?id=${SERVER}`,
+    tell: { [`/users/@me/consents/${SERVER}`]: [200, { server_id: SERVER, name: 'Harbour', avatar: '', given_at: '2026-11-30T18:05:00Z' }] },
+    ready: (page) => page.getByRole('button', { name: 'Take it back' }).waitFor()
+  },
+  {
+    name: 'consents',
+    path: '/dashboard/consents',
+    tell: { '/users/@me/consents': [200, { consents: [{ server_id: SERVER, name: 'Harbour', given_at: '2026-11-30T18:05:00Z' }] }] },
+    ready: (page) => page.locator(`[data-server="${SERVER}"]`).waitFor()
+  },
+  {
     name: 'developers',
     path: '/dashboard/developers',
     ready: async (page) => {

@@ -96,6 +96,37 @@ restore-already = Die Wiederherstellung hat schon begonnen.
 restore-refused = Nicht wiederhergestellt: { $why }
 restore-guarded = Inzwischen sind gesicherte Vorgänge an, also müssen andere zustimmen. Benutze `/{ command-backups } { command-backups-restore }` noch einmal: Sie werden gefragt.
 restore-cancelled = Der Auftrag wurde abgebrochen oder nach langer Zeit aufgegeben.
+rejoin-plan-title = Leute zurückholen: der Plan
+rejoin-count = { $count ->
+    [one] **{ $count } Person** hat es erlaubt und käme zurück
+   *[other] **{ $count } Leute** haben es erlaubt und kämen zurück
+}
+rejoin-here = { $count ->
+    [one] { $count } hat es erlaubt und ist hier
+   *[other] { $count } haben es erlaubt und sind hier
+}
+rejoin-not-consented = { $count ->
+    [one] { $count } hat es nicht erlaubt und bleibt in Ruhe
+   *[other] { $count } haben es nicht erlaubt und bleiben in Ruhe
+}
+rejoin-nobody = Niemand ist zurückzuholen. `/{ command-members } { command-members-consent }` schreibt eine Nachricht, in der Leute um ihre Erlaubnis gebeten werden.
+rejoin-impossible = Das geht nicht: { $why }.
+rejoin-ask = Bisher ist niemand hereingelassen. Sie kommen ohne ihre Rollen zurück: `/{ command-backups } { command-backups-restore }` mit dem Teil `members` gibt sie ihnen.
+rejoin-yes = { $count } zurückholen
+rejoin-no = Abbrechen
+rejoin-nothing = Niemand wird zurückgeholt.
+rejoin-too-old = Der Plan ist zu alt. Benutze `/{ command-members } { command-members-rejoin }` noch einmal.
+rejoin-begun = Leute werden zurückgeholt.
+rejoin-begun-task = Leute werden zurückgeholt: Auftrag `{ $task }`.
+rejoin-already = Es hat schon begonnen.
+rejoin-refused = Niemand wird zurückgeholt: { $why }
+rejoin-guarded = Inzwischen sind gesicherte Vorgänge an, also müssen andere zustimmen. Benutze `/{ command-members } { command-members-rejoin }` noch einmal: Sie werden gefragt.
+rejoin-cancelled = Der Auftrag wurde abgebrochen oder nach langer Zeit aufgegeben.
+consent-title = Darf dieser Server dich zurückholen?
+consent-text = Wird dieser Server angegriffen, findest du dich vielleicht draußen wieder. Erlaubst du es, kann der Server dich wieder hereinlassen. Gefragt wirst du auf einer Seite, die sagt, was das heißt: Es gilt nur für diesen Server, niemand erfährt dadurch mehr über dich, und du kannst es dort jederzeit zurücknehmen.
+consent-button = Lesen und entscheiden
+consent-no-application = Hier kann niemand gefragt werden: Wer diesen Bot betreibt, muss `discord_auth.client_id` und `discord_auth.client_secret` setzen.
+
 plan-make = { $kind }: { $count } anlegen
 plan-change = { $kind }: { $count } ändern
 plan-delete = { $kind }: { $count } löschen

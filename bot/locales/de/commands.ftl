@@ -270,6 +270,15 @@ command-backups-schedule-remove = entfernen
     .option-schedule_id = zeitplan
     .about-schedule_id = Id des Zeitplans, aus /backups schedule list
 
+command-members = mitglieder
+    .description = Holt Leute zurück, die es erlaubt haben, und bittet um die Erlaubnis.
+command-members-rejoin = zurückholen
+    .description = Lässt wieder herein, wer es erlaubt hat; vorher siehst du, wie viele.
+    .option-users = leute
+    .about-users = Nur diese: Ids oder Erwähnungen, durch Kommas getrennt (Vorgabe: alle mit Erlaubnis)
+command-members-consent = erlaubnis
+    .description = Schreibt eine Nachricht mit dem Link, über den Leute es erlauben.
+
 command-commands = befehle
     .description = Prüft Befehle, schaltet sie und ändert, was sie verlangen.
 command-commands-check = prüfen
@@ -641,8 +650,10 @@ need-server_backups-34 = Um private Threads zu finden, zu denen niemand den Bot 
 need-server_backups-4 = Um Kanäle wiederherzustellen
 need-server_backups-28 = Um Rollen wiederherzustellen, und wer in Kanälen was darf
 need-server_backups-5 = Um die Einstellungen des Servers und AutoMod-Regeln wiederherzustellen
+need-server_backups-0 = Um Leute wieder hereinzulassen, die es erlaubt haben
 need-server_backups-29 = Um die Nachrichten gelöschter Kanäle wieder zu schreiben
 
+permission-0 = Einladung erstellen
 permission-1 = Mitglieder kicken
 permission-2 = Mitglieder bannen
 permission-3 = Administrator

@@ -2,7 +2,7 @@
 
 guarded-title = Gesicherte Vorgänge
 guarded-off = Gesicherte Vorgänge sind **aus**: Wer etwas darf, tut es allein. Der Eigentümer schaltet sie mit `/{ command-guarded } { command-guarded-set }` an.
-guarded-on = Gesicherte Vorgänge sind **an**. Eine Wiederherstellung, schwächerer Schutz, Vertrauen in jemanden und mehr als { $bans } Leute, die in 24 Stunden mit `/{ command-massban }` gebannt oder mit `/{ command-massunban }` befreit werden, brauchen zwei Vertrauenspersonen innerhalb von { $minutes } Minuten, oder den Eigentümer allein nach { $hours } Stunden.
+guarded-on = Gesicherte Vorgänge sind **an**. Eine Wiederherstellung, das Zurückholen von Leuten, schwächerer Schutz, Vertrauen in jemanden und mehr als { $bans } Leute, die in 24 Stunden mit `/{ command-massban }` gebannt oder mit `/{ command-massunban }` befreit werden, brauchen zwei Vertrauenspersonen innerhalb von { $minutes } Minuten, oder den Eigentümer allein nach { $hours } Stunden.
 guarded-people = Die Vertrauenspersonen: { $people }. Nur Menschen; Rollen und Bots zählen hier nicht.
 guarded-people-more = { $people } und { $more } weitere
 guarded-alone = Sonst wird niemandem namentlich vertraut: Nenne Leute mit `/{ command-protection } { command-protection-trust }`, oder der Eigentümer wartet jedes Mal 24 Stunden.
@@ -58,6 +58,7 @@ guarded-asked-already = Darum wurde schon gebeten; es wartet auf Antworten { $pl
 
 guarded-name-settings = Schutz schwächen
 guarded-name-restore = Sicherung wiederherstellen
+guarded-name-rejoin = Leute zurückholen
 guarded-name-mass-ban = Viele Leute bannen
 guarded-name-mass-unban = Viele Leute befreien
 guarded-unreadable = Was vereinbart wurde, ist nicht lesbar.

@@ -96,6 +96,37 @@ restore-already = The restore has begun already.
 restore-refused = Not restored: { $why }
 restore-guarded = guarded operations are on by now, so others have to agree. Run `/backups restore` again: they are asked.
 restore-cancelled = it was cancelled, or given up after a long time.
+rejoin-plan-title = Bring people back: the plan
+rejoin-count = { $count ->
+    [one] **{ $count } person** allowed it and would come back
+   *[other] **{ $count } people** allowed it and would come back
+}
+rejoin-here = { $count ->
+    [one] { $count } allowed it and is here
+   *[other] { $count } allowed it and are here
+}
+rejoin-not-consented = { $count ->
+    [one] { $count } did not allow it and is left alone
+   *[other] { $count } did not allow it and are left alone
+}
+rejoin-nobody = Nobody is to be brought back. `/members consent` posts a message in which people are asked to allow it.
+rejoin-impossible = It cannot be done: { $why }.
+rejoin-ask = Nobody is let in so far. They come back without their roles: `/backups restore` with the part `members` gives those.
+rejoin-yes = Bring { $count } back
+rejoin-no = Cancel
+rejoin-nothing = Nobody is brought back.
+rejoin-too-old = The plan is too old. Run `/members rejoin` again.
+rejoin-begun = People are being brought back.
+rejoin-begun-task = People are being brought back: task `{ $task }`.
+rejoin-already = It has begun already.
+rejoin-refused = Nobody is brought back: { $why }
+rejoin-guarded = guarded operations are on by now, so others have to agree. Run `/members rejoin` again: they are asked.
+rejoin-cancelled = it was cancelled, or given up after a long time.
+consent-title = Shall this server be able to bring you back?
+consent-text = If this server is attacked, you may find yourself outside. Allow it, and the server can let you back in. It is asked for on a page that says what it means: it is for this server alone, nobody learns anything more about you, and you take it back there at any time.
+consent-button = Read it and decide
+consent-no-application = Nobody can be asked here: whoever runs this bot has to set `discord_auth.client_id` and `discord_auth.client_secret`.
+
 plan-make = { $kind }: make { $count }
 plan-change = { $kind }: change { $count }
 plan-delete = { $kind }: delete { $count }

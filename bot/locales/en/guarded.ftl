@@ -2,7 +2,7 @@
 
 guarded-title = Guarded operations
 guarded-off = Guarded operations are **off**: whoever may do something does it alone. The owner turns them on with `/guarded set`.
-guarded-on = Guarded operations are **on**. A restore, weaker protection, trust in somebody, and more than { $bans } people banned with `/massban` or freed with `/massunban` in 24 hours need two trusted people within { $minutes } minutes, or the owner alone after { $hours } hours.
+guarded-on = Guarded operations are **on**. A restore, bringing people back, weaker protection, trust in somebody, and more than { $bans } people banned with `/massban` or freed with `/massunban` in 24 hours need two trusted people within { $minutes } minutes, or the owner alone after { $hours } hours.
 guarded-people = The trusted set: { $people }. People only; roles and bots do not count here.
 guarded-people-more = { $people } and { $more } more
 guarded-alone = Nobody else is trusted by name: name people with `/protection trust`, or the owner waits 24 hours each time.
@@ -58,6 +58,7 @@ guarded-asked-already = That was asked for already and waits for answers { $plac
 
 guarded-name-settings = Weaken protection
 guarded-name-restore = Restore a backup
+guarded-name-rejoin = Bring people back
 guarded-name-mass-ban = Ban many people
 guarded-name-mass-unban = Free many people
 guarded-unreadable = What was agreed to cannot be read.

@@ -442,6 +442,7 @@ mod tests {
                 "limits",
                 "massban",
                 "massunban",
+                "members",
                 "module_configuration",
                 "modules",
                 "perms",

@@ -9,6 +9,7 @@ pub mod auth;
 pub mod backups;
 pub mod clusters;
 pub mod configurations;
+pub mod consents;
 mod error;
 pub mod events;
 pub mod gitlogs;

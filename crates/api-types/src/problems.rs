@@ -99,6 +99,10 @@ problems! {
     ClusterUnavailable = "cluster_unavailable", 503,
         "The cluster of this server is not running at the moment.",
         "Try again after `Retry-After`; `/clusters/health` shows the clusters.";
+    ConsentEnding = "consent_ending", 409,
+        "An earlier consent of the person is being ended at Discord at this moment, and would take this one \
+         along.",
+        "Allow it once more in some minutes.";
     Crowded = "crowded", 503,
         "As many connections or streams are open as there may be.",
         "Close some, or try again after `Retry-After`.";

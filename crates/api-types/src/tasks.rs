@@ -209,6 +209,44 @@ pub struct JobSchedule {
     pub keep_days: Option<u32>,
 }
 
+/// How often a backup is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ScheduleEvery {
+    SixHours,
+    TwelveHours,
+    Day,
+    /// On Monday.
+    Week,
+    /// On the first.
+    Month,
+}
+
+/// Backups that are made again and again: of everything but bans, going on where a channel cannot be read, and
+/// taking over what an earlier one has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupSchedule {
+    pub every: ScheduleEvery,
+    /// At which hour, in UTC; without it 4.
+    #[serde(default)]
+    #[schema(maximum = 23)]
+    pub hour: Option<u32>,
+    /// Keep messages.
+    #[serde(default)]
+    pub messages: bool,
+    /// Keep attachments of messages, which have to be kept, too.
+    #[serde(default)]
+    pub attachments: bool,
+    /// How many of these backups stay; without it 7.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 100)]
+    pub keep: Option<u32>,
+    /// They are deleted when they are so many days old; the newest stays.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 3650)]
+    pub keep_days: Option<u32>,
+}
+
 /// Answer to the creation of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskCreateResponse {

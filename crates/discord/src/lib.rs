@@ -27,7 +27,7 @@ pub use cdn::{Download, DownloadError, GuildFile};
 pub use client::{Discord, UserAgent, Witness};
 pub use error::{ApiError, DiscordError, RateLimitScope, Unanswered};
 pub use form::Upload;
-pub use oauth::{Application, Grant, RenewError};
+pub use oauth::{Application, Grant, RenewError, RevokeError};
 pub use ratelimit::{Lane, Load};
 pub use request::{Request, proxied};
 pub use route::Route;

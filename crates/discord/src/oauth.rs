@@ -14,6 +14,8 @@ use crate::error::DiscordError;
 
 /// Without it in an answer, the shortest time that makes sense.
 const SHORTEST: Duration = Duration::from_secs(60);
+/// How long a renewal stands in line at most: whoever renews a grant holds the only right to do so.
+const LONGEST_LINE: Duration = Duration::from_secs(60);
 /// Error codes of RFC 6749 section 5.2.
 const INVALID_GRANT: &str = "invalid_grant";
 const INVALID_CLIENT: &str = "invalid_client";
@@ -65,6 +67,17 @@ pub enum RenewError {
     Discord(#[from] DiscordError),
 }
 
+/// Why a grant may be as good as before.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokeError {
+    /// About us, not about the grant.
+    #[error("Discord does not take the application's id and secret (`discord_auth.client_secret`)")]
+    Application,
+    /// It can be tried again, however it ended: ending a grant twice is the same as once.
+    #[error(transparent)]
+    Discord(#[from] DiscordError),
+}
+
 impl Discord {
     /// A new grant for an old one's refresh token, which ends.
     ///
@@ -84,6 +97,7 @@ impl Discord {
             ("client_secret", application.secret.expose_secret()),
         ];
         let request = self.post("/oauth2/token").of_application(&fields);
+        let request = request.longest_wait(LONGEST_LINE);
         let answer = match request.cancelled_by(cancelled).send().await {
             Ok(answer) => answer,
             Err(DiscordError::Api(error)) => {
@@ -111,6 +125,37 @@ impl Discord {
                 });
         // Yes, and no tokens: nobody gets new ones for the old one either.
         grant.ok_or(RenewError::Ended)
+    }
+
+    /// Ends a grant by its refresh token, and with it all that Discord gave for the same consent. One that
+    /// has ended already is no error (RFC 7009, section 2.2).
+    ///
+    /// # Errors
+    /// See [`RevokeError`].
+    pub async fn revoke(
+        &self,
+        application: &Application,
+        refresh_token: &SecretString,
+        cancelled: &CancellationToken,
+    ) -> Result<(), RevokeError> {
+        let id = application.id.to_string();
+        let fields = [
+            ("token", refresh_token.expose_secret()),
+            ("token_type_hint", "refresh_token"),
+            ("client_id", id.as_str()),
+            ("client_secret", application.secret.expose_secret()),
+        ];
+        let request = self.post("/oauth2/token/revoke").of_application(&fields);
+        let request = request.idempotent(true).longest_wait(LONGEST_LINE);
+        let ended = request.cancelled_by(cancelled).send_empty().await;
+        ended.map_err(|error| match error {
+            DiscordError::Api(error)
+                if error.message == INVALID_CLIENT || error.status == StatusCode::UNAUTHORIZED =>
+            {
+                RevokeError::Application
+            }
+            other => other.into(),
+        })
     }
 }
 

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use splashtail_core::clock::{ManualClock, SystemClock};
 use splashtail_core::ids::ApplicationId;
 use splashtail_discord::{
-    Application, Discord, DiscordError, DownloadError, Lane, RateLimitScope, RenewError, Witness,
+    Application, Discord, DiscordError, DownloadError, Lane, RateLimitScope, RenewError,
+    RevokeError, Witness,
 };
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -728,4 +729,39 @@ async fn a_consent_is_renewed_in_the_name_of_the_application() {
         assert!(!request.headers.contains_key("authorization"));
     }
     assert!(!format!("{application:?}").contains("s&t"));
+}
+
+#[tokio::test]
+async fn a_consent_is_revoked_in_the_name_of_the_application() {
+    let (server, discord) = fake().await;
+    for (token, answer) in [
+        ("good", status(200).set_body_json(json!({}))),
+        (
+            "ours",
+            status(401).set_body_json(json!({"error": "invalid_client"})),
+        ),
+    ] {
+        let form =
+            format!("token={token}&token_type_hint=refresh_token&client_id=5&client_secret=s%26t");
+        Mock::given(method("POST"))
+            .and(path("/api/v10/oauth2/token/revoke"))
+            .and(wiremock::matchers::body_string(form))
+            .respond_with(answer)
+            .expect(1)
+            .mount(&server)
+            .await;
+    }
+    let secret = "s&t".to_owned().into();
+    let application = Application::new(ApplicationId::new(5).unwrap(), secret);
+    let going = CancellationToken::new();
+    let revoke = async |token: &str| {
+        let token = token.to_owned().into();
+        discord.revoke(&application, &token, &going).await
+    };
+    revoke("good").await.unwrap();
+    let refused = revoke("ours").await;
+    assert!(matches!(refused, Err(RevokeError::Application)));
+    for request in server.received_requests().await.unwrap() {
+        assert!(!request.headers.contains_key("authorization"));
+    }
 }

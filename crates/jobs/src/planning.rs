@@ -20,7 +20,7 @@ const BETWEEN: TimeDelta = TimeDelta::hours(1);
 /// Something that shall be ordered again and again for a server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewSchedule {
-    /// Repeating the call under the same id changes nothing.
+    /// Of one that the server has: this takes its place. What it made before stays its own.
     pub id: Uuid,
     pub name: String,
     /// As of one order; no secrets.
@@ -32,9 +32,20 @@ pub struct NewSchedule {
     pub actor: Option<String>,
 }
 
+impl NewSchedule {
+    /// Whether this is ordered already, by whomever.
+    fn is(&self, known: &Schedule) -> bool {
+        self.name == known.name
+            && self.data == known.data
+            && self.cron == known.cron
+            && i64::try_from(self.jitter.as_millis()) == Ok(known.jitter_ms)
+            && self.keep == known.keep
+    }
+}
+
 impl Engine {
-    /// Stores a schedule of this client whose orders are valid today. One order is made for all times that were
-    /// missed.
+    /// Stores a schedule of this client whose orders are valid today, in place of the server's one of this id, if
+    /// there is any. One order is made for all times that were missed.
     ///
     /// # Errors
     /// The order or the times are not usable, or the server has [`MOST_SCHEDULES`] already.
@@ -54,11 +65,15 @@ impl Engine {
             return Err(invalid("no_server", "schedules are for servers".to_owned()));
         };
         let schedules = self.inner.storage.schedules();
-        let existing = schedules.of_guild(guild).await?;
-        if let Some(same) = existing.iter().find(|schedule| schedule.id == new.id) {
+        let known = schedules.get(new.id).await?;
+        if known.as_ref().is_some_and(|it| it.guild != Some(guild)) {
+            let text = "another server has a schedule of this id".to_owned();
+            return Err(invalid("schedule_elsewhere", text));
+        }
+        if let Some(same) = known.as_ref().filter(|known| new.is(known)) {
             return Ok(same.clone());
         }
-        if existing.len() >= MOST_SCHEDULES {
+        if known.is_none() && schedules.of_guild(guild).await?.len() >= MOST_SCHEDULES {
             let text = format!("a server has at most {MOST_SCHEDULES} schedules: remove one");
             return Err(invalid("too_many_schedules", text));
         }
@@ -82,7 +97,7 @@ impl Engine {
             jitter_ms: i64::try_from(new.jitter.as_millis()).unwrap_or(i64::MAX),
             actor: new.actor,
             next_at: Some(first),
-            last_task: None,
+            last_task: known.and_then(|known| known.last_task),
             guild: Some(guild),
             keep: new.keep,
         };

@@ -38,7 +38,7 @@ mod webhook;
 mod contract;
 
 pub use account::{Account, AccountStore, LoginTold};
-pub use consent::{ConsentStore, JoinGrant, MOST_CONSENTS, NewConsent};
+pub use consent::{ConsentStore, JoinGrant, MOST_CONSENTS, NewConsent, Revocation};
 pub use error::{Outage, StorageError};
 pub use event::{EventKind, EventStore, GuildEvent};
 pub use gitlogs::{

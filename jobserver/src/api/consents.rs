@@ -7,6 +7,7 @@ use axum::response::IntoResponse as _;
 use http::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
+use splashtail_api_types::Code;
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::http::ErrorResponse;
@@ -42,14 +43,24 @@ pub async fn put(app: &App, caller: &Caller, body: &[u8]) -> Answer {
         return Err(bad("no_application", why));
     }
     let kept = grants.keep(&consented).await;
-    kept.map_err(|error| {
+    let kept = kept.map_err(|error| {
         error!(error = %Chain(&error), "a consent was not kept");
         unavailable("the consent could not be kept")
     })?;
+    if !kept {
+        let why = "an earlier consent is being ended at Discord at this moment, and this one with it: \
+                   allow it once more in some minutes";
+        return Err(ErrorResponse::new(
+            StatusCode::CONFLICT,
+            Code::ConsentEnding.as_str(),
+            why,
+        ));
+    }
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// `remove_join_consent {user_id, server_id?}`: for all servers, where none is named.
+/// `remove_join_consent {user_id, server_id?}`: for all servers, where none is named. With the last one what
+/// Discord gave is revoked there, now or when Discord can be asked.
 pub async fn remove(app: &App, caller: &Caller, body: &[u8]) -> Answer {
     only_whoever_asks(caller)?;
     let args = arguments(body)?;

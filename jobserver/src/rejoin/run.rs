@@ -162,7 +162,7 @@ impl Run<'_> {
 
     async fn tell_plan(&self, plan: &Plan) -> Result<(), JobError> {
         let extra = json!({"of": plan.join.len(), "here": plan.here, "plan_hash": plan.hash,
-                           "botDisplayIgnore": ["plan_hash"]});
+                           "refusals": plan.refusals, "botDisplayIgnore": ["plan_hash", "refusals"]});
         say(self.cx, Level::Info, Line::RejoinPlanned, extra).await;
         if !plan.not_consented.is_empty() {
             let extra =

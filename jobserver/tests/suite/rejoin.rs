@@ -201,6 +201,28 @@ async fn what_has_run_out_is_renewed_and_what_was_withdrawn_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_back_ends_at_discord_too() {
+    let world = unlimited("small").await;
+    let server = world.setup.start().await;
+    let tokens = given(&world, MEMBER).await;
+    keep(&server, MEMBER, &tokens, WEEK).await;
+    let is_good = async || {
+        let me = world.sandbox.rest.join("/api/v10/users/@me").unwrap();
+        let token = secrecy::ExposeSecret::expose_secret(&tokens.access);
+        let asked = reqwest::Client::new().get(me).bearer_auth(token);
+        asked.send().await.unwrap().status().is_success()
+    };
+    assert!(is_good().await);
+    let client = server.client_of("api");
+    let member: UserId = MEMBER.parse().unwrap();
+    client.remove_join_consent(member, None).await.unwrap();
+    assert_eq!(client.join_consents_of(member).await.unwrap(), []);
+    while is_good().await {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_banned_stays_out_and_without_the_permission_nothing_is_tried() {
     let world = unlimited("small").await;
     let server = world.setup.start().await;

@@ -3,12 +3,16 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use splashtail_core::ids::GuildId;
 use url::form_urlencoded;
 use uuid::Uuid;
 
 /// Signs a browser in. It leads nowhere with a proof: whoever has such a link would sign in whom they
 /// send it to.
 const SIGN_IN: &str = "/login";
+/// The page on which people let a server bring them back. Nobody is sent on from there but by a press on it.
+const CONSENT: &str = "/consent";
+const CONSENT_SCOPES: &[&str] = &["identify", "guilds.join"];
 /// Where people are taken who were on their way to no page.
 const HOME: &str = "/dashboard";
 const MAX_PAGE: usize = 1000;
@@ -20,6 +24,8 @@ struct Route {
     scopes: &'static [&'static str],
     /// Query parameters that survive the round trip.
     parameters: &'static [&'static str],
+    /// A link from anywhere may begin it.
+    by_link: bool,
 }
 
 const ROUTES: &[Route] = &[
@@ -27,17 +33,26 @@ const ROUTES: &[Route] = &[
         pattern: "/tasks/{uuid}/ioauth/download-link",
         scopes: &["identify", "guilds"],
         parameters: &["no_redirect"],
+        by_link: true,
     },
     // Here the bot says what somebody may do.
     Route {
         pattern: "/jobs/{uuid}/ioauth/download-link",
         scopes: &["identify"],
         parameters: &["no_redirect"],
+        by_link: true,
     },
     Route {
         pattern: SIGN_IN,
         scopes: &["identify", "guilds"],
         parameters: &["to"],
+        by_link: true,
+    },
+    Route {
+        pattern: CONSENT,
+        scopes: CONSENT_SCOPES,
+        parameters: &["id"],
+        by_link: false,
     },
 ];
 
@@ -64,6 +79,7 @@ pub struct Destination {
     pub path: String,
     pub query: Vec<(String, String)>,
     pub scopes: &'static [&'static str],
+    by_link: bool,
 }
 
 impl Destination {
@@ -75,7 +91,33 @@ impl Destination {
             .map_err(|_| DestinationError::Malformed)?;
         let redirect: Redirect =
             serde_json::from_slice(&json).map_err(|_| DestinationError::Malformed)?;
-        Self::parse(&redirect.dest).ok_or(DestinationError::NotRegistered)
+        let destination = Self::parse(&redirect.dest).filter(|known| known.by_link);
+        destination.ok_or(DestinationError::NotRegistered)
+    }
+
+    /// The page of a server's question whether it may bring somebody back.
+    pub fn consent(guild: GuildId) -> Self {
+        Self {
+            path: CONSENT.to_owned(),
+            query: vec![("id".to_owned(), guild.to_string())],
+            scopes: CONSENT_SCOPES,
+            by_link: false,
+        }
+    }
+
+    /// Which server is allowed something here; `None`: this is another route.
+    pub fn consented(&self) -> Option<GuildId> {
+        let id = self.query.iter().find(|(name, _)| name == "id");
+        let id = id.filter(|_| self.path == CONSENT);
+        id.and_then(|(_, id)| id.parse().ok())
+    }
+
+    /// Where a person begins it anew.
+    pub fn again(&self) -> String {
+        match self.by_link {
+            true => login_link(self),
+            false => self.link(None),
+        }
     }
 
     /// Takes only what matches a registered route segment by segment; nothing is unescaped first.
@@ -90,6 +132,7 @@ impl Destination {
             path: path.to_owned(),
             query,
             scopes: route.scopes,
+            by_link: route.by_link,
         })
     }
 
@@ -221,6 +264,28 @@ mod tests {
             assert_eq!(again, destination, "{given}");
         }
         assert_eq!(Destination::parse(PATH).unwrap().page(), None);
+    }
+
+    #[test]
+    fn no_link_begins_a_consent() {
+        let consent = Destination::consent(GuildId::new(5).unwrap());
+        assert_eq!(consent.link(None), "/consent?id=5");
+        assert_eq!(
+            Destination::parse(&consent.link(None)),
+            Some(consent.clone())
+        );
+        assert_eq!(consent.consented(), GuildId::new(5));
+        assert_eq!(consent.page(), None);
+        assert_eq!(consent.again(), "/consent?id=5");
+        let by_link = Destination::decode(&consent.encode());
+        assert_eq!(by_link, Err(DestinationError::NotRegistered));
+        for other in ["/consent", "/consent?id=x", "/login?id=5"] {
+            assert_eq!(
+                Destination::parse(other).unwrap().consented(),
+                None,
+                "{other}"
+            );
+        }
     }
 
     #[test]

@@ -6,11 +6,15 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 use splashtail_api_types::events::ServerSentEvent;
-use splashtail_api_types::tasks::{JobSchedule, ScheduleList, Task, TaskCreateResponse, TaskList};
+use splashtail_api_types::tasks::{
+    BackupSchedule, JobSchedule, ScheduleList, Task, TaskCreateResponse, TaskList,
+};
 use splashtail_api_types::{Code, ErrorBody, job_kinds};
 use splashtail_core::ids::GuildId;
-use splashtail_storage::Owner;
+use splashtail_ipc::clients::ScheduleOrder;
+use splashtail_storage::{Owner, Schedule};
 use tracing::info;
+use uuid::Uuid;
 
 use super::download::{self, DownloadLink};
 use super::tasks::{self, CALLER_FIELD, CALLER_ID_FIELD, ListQuery, LogQuery, SERVER_FIELD};
@@ -41,9 +45,11 @@ enum Right {
 fn right(job: &str) -> Option<Right> {
     const CREATE: &str = job_kinds::CREATE_BACKUP.name;
     const RESTORE: &str = job_kinds::RESTORE_BACKUP.name;
+    const REJOIN: &str = job_kinds::REJOIN_MEMBERS.name;
     Some(match job {
         CREATE => Right::Command("backups create"),
         RESTORE => Right::Command("backups restore"),
+        REJOIN => Right::Command("members rejoin"),
         tasks::PRUNE => Right::Permissions(MANAGE_MESSAGES),
         // What undoes an attack is ordered under its alert, where the trusted people are.
         _ => return None,
@@ -338,7 +344,13 @@ pub async fn list_guild_schedules(
     let guild = guild_id(&guild)?;
     app.fleet.standing(guild, &caller, LOOK).await?.allowed()?;
     let schedules = app.storage.schedules().of_guild(guild).await?;
-    let shown = schedules.into_iter().map(|schedule| JobSchedule {
+    Ok(Json(ScheduleList {
+        schedules: schedules.into_iter().map(shown).collect(),
+    }))
+}
+
+fn shown(schedule: Schedule) -> JobSchedule {
+    JobSchedule {
         id: schedule.id.to_string(),
         job: schedule.name,
         cron: schedule.cron,
@@ -346,10 +358,119 @@ pub async fn list_guild_schedules(
         last_task: schedule.last_task,
         keep_count: schedule.keep.count,
         keep_days: schedule.keep.days,
-    });
-    Ok(Json(ScheduleList {
-        schedules: shown.collect(),
-    }))
+    }
+}
+
+/// Have backups made again and again.
+///
+/// As `/backups schedule add`. The id is yours to choose, a new UUID for each; under that of a schedule of this
+/// server, that one is changed. A server has at most five.
+#[utoipa::path(put, path = "/guilds/{guild_id}/schedules/{schedule}", tag = "Tasks", operation_id = "put_guild_schedule",
+    params(
+        ("guild_id" = String, Path, description = "The server"),
+        ("schedule" = uuid::Uuid, Path, description = "The schedule"),
+    ),
+    request_body = BackupSchedule, security(("User" = [])),
+    responses(
+        (status = 200, description = "As it is stored", body = JobSchedule),
+        (status = 400, description = "A value is out of its bounds, or the server has as many as it may", body = ErrorBody),
+        (status = 403, description = "The user may not schedule backups in this server", body = ErrorBody),
+        (status = 404, description = "It is not this server's, or no backups are made by it, or the bot is not there", body = ErrorBody),
+        (status = 409, description = "What is scheduled has to be agreed to in this server", body = ErrorBody),
+        (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
+        (status = 502, description = "Another daemon answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "Another daemon cannot be reached; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn put_guild_schedule(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf((guild, id)): PathOf<(String, String)>,
+    JsonBody(wanted): JsonBody<BackupSchedule>,
+) -> Result<Json<JobSchedule>, ApiError> {
+    const ADD: &str = "backups schedule add";
+    let (guild, user) = (guild_id(&guild)?, caller.user()?);
+    app.fleet.standing(guild, &caller, ADD).await?.allowed()?;
+    let id = schedule_id(&id)?;
+    let schedules = app.storage.schedules();
+    if let Some(known) = schedules.get(id).await?
+        && (known.guild != Some(guild) || known.name != job_kinds::CREATE_BACKUP.name)
+    {
+        return Err(ApiError::NotFound(SCHEDULE));
+    }
+    check(&wanted)?;
+    let order = ScheduleOrder::of_backups(id, guild, user, &wanted);
+    let put = app.jobserver.put_schedule(&order).await;
+    put.map_err(|error| ApiError::from_daemon("jobserver", error))?;
+    info!(guild.id = %guild, user.id = %user, schedule.id = %id, cron = order.cron, "backups were scheduled");
+    // Somebody may have removed it meanwhile.
+    let stored = schedules.get(id).await?;
+    let stored = stored.filter(|stored| stored.guild == Some(guild));
+    stored
+        .map(|stored| Json(shown(stored)))
+        .ok_or(ApiError::NotFound(SCHEDULE))
+}
+
+/// Order something no more again and again.
+///
+/// As `/backups schedule remove`. What was made stays.
+#[utoipa::path(delete, path = "/guilds/{guild_id}/schedules/{schedule}", tag = "Tasks", operation_id = "remove_guild_schedule",
+    params(
+        ("guild_id" = String, Path, description = "The server"),
+        ("schedule" = uuid::Uuid, Path, description = "The schedule"),
+    ),
+    security(("User" = [])),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 403, description = "The user may not schedule backups in this server", body = ErrorBody),
+        (status = 404, description = "No such schedule of this server, or the bot is not there", body = ErrorBody),
+        (status = 409, description = "It cannot be removed at this moment", body = ErrorBody),
+        (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
+        (status = 502, description = "Another daemon answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "Another daemon cannot be reached; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn remove_guild_schedule(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf((guild, id)): PathOf<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    const REMOVE: &str = "backups schedule remove";
+    let (guild, user) = (guild_id(&guild)?, caller.user()?);
+    app.fleet
+        .standing(guild, &caller, REMOVE)
+        .await?
+        .allowed()?;
+    let id = schedule_id(&id)?;
+    let known = app.storage.schedules().get(id).await?;
+    if known.is_none_or(|known| known.guild != Some(guild)) {
+        return Err(ApiError::NotFound(SCHEDULE));
+    }
+    let removed = app.jobserver.remove_schedule(id, guild).await;
+    removed.map_err(|error| ApiError::from_daemon("jobserver", error))?;
+    info!(guild.id = %guild, user.id = %user, schedule.id = %id, "a schedule was removed");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+const SCHEDULE: &str = "schedule";
+
+fn schedule_id(text: &str) -> Result<Uuid, ApiError> {
+    text.parse().map_err(|_| ApiError::NotFound(SCHEDULE))
+}
+
+/// As Discord does it for the bot's command.
+fn check(wanted: &BackupSchedule) -> Result<(), ApiError> {
+    let within =
+        |value: Option<u32>, least, most| value.is_none_or(|value| (least..=most).contains(&value));
+    for (name, fits, bounds) in [
+        ("hour", within(wanted.hour, 0, 23), "0 to 23"),
+        ("keep", within(wanted.keep, 1, 100), "1 to 100"),
+        ("keep_days", within(wanted.keep_days, 1, 3650), "1 to 3650"),
+    ] {
+        if !fits {
+            let message = format!("`{name}` takes {bounds}");
+            return Err(ApiError::invalid(Code::InvalidBody, message));
+        }
+    }
+    Ok(())
 }
 
 /// Follow the log of a server's job.
@@ -407,6 +528,7 @@ fn of_server(
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use splashtail_api_types::tasks::ScheduleEvery;
 
     use super::*;
 
@@ -418,6 +540,51 @@ mod tests {
         checked
             .map(Value::Object)
             .map_err(|error| error.status().as_u16())
+    }
+
+    #[test]
+    fn a_schedule_has_the_bounds_of_the_command() {
+        let wanted = |hour, keep, keep_days| {
+            let wanted = BackupSchedule {
+                every: ScheduleEvery::Day,
+                hour,
+                messages: false,
+                attachments: false,
+                keep,
+                keep_days,
+            };
+            check(&wanted).is_ok()
+        };
+        assert!(wanted(None, None, None) && wanted(Some(23), Some(100), Some(3650)));
+        assert!(wanted(Some(0), Some(1), Some(1)));
+        for (hour, keep, days) in [
+            (Some(24), None, None),
+            (None, Some(0), None),
+            (None, Some(101), None),
+            (None, None, Some(0)),
+            (None, None, Some(3651)),
+        ] {
+            assert!(!wanted(hour, keep, days), "{hour:?} {keep:?} {days:?}");
+        }
+    }
+
+    /// What nobody but the bot may order has no right here.
+    #[test]
+    fn kinds_of_jobs_are_ordered_by_whoever_may_run_their_command() {
+        for (job, wanted) in [
+            ("guild_create_backup", Some("backups create")),
+            ("guild_restore_backup", Some("backups restore")),
+            ("guild_rejoin_members", Some("members rejoin")),
+            ("guild_revert_incident", None),
+            ("mass_ban", None),
+            ("made_up", None),
+        ] {
+            let command = right(job).and_then(|right| match right {
+                Right::Command(command) => Some(command),
+                Right::Permissions(_) => None,
+            });
+            assert_eq!(command, wanted, "{job}");
+        }
     }
 
     /// The original checked the server of the path and ran on that of the body.

@@ -1,15 +1,18 @@
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use http::header::{LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
 use splashtail_api_types::{Code, ErrorBody};
+use url::Url;
 use utoipa::IntoParams;
 
-use super::browser;
+use super::{browser, consents};
 use crate::app::{App, AppState};
+use crate::auth::Identity;
 use crate::cookies::{Cookie, find_cookie};
 use crate::error::ApiError;
 use crate::extract::QueryOf;
@@ -47,12 +50,14 @@ pub struct LoginQuery {
         (status = 400, description = "An address that takes no login, an unknown or used state, or Discord's refusal", body = ErrorBody),
         (status = 401, description = "Discord no longer accepts the login", body = ErrorBody),
         (status = 403, description = "The user declined, or another browser began the login", body = ErrorBody),
+        (status = 409, description = "An earlier consent is being ended at Discord; allow it once more", body = ErrorBody),
         (status = 502, description = "Discord answered unexpectedly", body = ErrorBody),
         (status = 503, description = "Discord cannot be reached, or no application is configured", body = ErrorBody),
     ))]
 pub async fn login(
     State(app): State<AppState>,
     headers: HeaderMap,
+    Extension(identity): Extension<Identity>,
     QueryOf(query): QueryOf<LoginQuery>,
 ) -> Result<Response, ApiError> {
     match (query.rd, query.state) {
@@ -63,7 +68,7 @@ pub async fn login(
                 error: query.error,
                 issuer: query.iss,
             };
-            finish(&app, &headers, &state, answer).await
+            finish(&app, &headers, &identity, &state, answer).await
         }
         _ => {
             let error = ApiError::invalid(
@@ -82,16 +87,36 @@ pub async fn login(
 async fn begin(app: &AppState, rd: &str) -> Result<Response, ApiError> {
     let destination = Destination::decode(rd)
         .map_err(|error| ApiError::invalid(Code::InvalidDestination, error.to_string()))?;
-    let discord = app.discord()?;
-    let started = app.attempts.begin(&destination).await?;
-    let location = discord.consent_page(destination.scopes, &started.state, &started.challenge);
-    let cookie = Cookie::below(PATH, &app.config);
-    let nonce = nonce_cookie(&started.state);
-    let nonce = cookie.set(&nonce, &started.nonce, ATTEMPT_LIFETIME);
-    let last = LastLogin::cookie(&started.state, &destination);
-    let last = cookie.set(RETURN_COOKIE, &last, RETURN_LIFETIME);
+    let Outset { page, state, nonce } = start(app, &destination).await?;
+    let last = LastLogin::cookie(&state, &destination);
+    let last = Cookie::below(PATH, &app.config).set(RETURN_COOKIE, &last, RETURN_LIFETIME);
     let cookies = AppendHeaders([(SET_COOKIE, nonce), (SET_COOKIE, last)]);
-    Ok((cookies, found(location.as_str())).into_response())
+    Ok((cookies, found(page.as_str())).into_response())
+}
+
+/// What a browser needs to go to Discord.
+pub(super) struct Outset {
+    pub page: Url,
+    state: String,
+    /// The cookie by which it is known when it comes back.
+    pub nonce: String,
+}
+
+/// Begins a login or consent.
+///
+/// # Errors
+/// No application is configured, there are no random bytes, or the cache failed.
+pub(super) async fn start(app: &App, destination: &Destination) -> Result<Outset, ApiError> {
+    let discord = app.discord()?;
+    let started = app.attempts.begin(destination).await?;
+    let page = discord.consent_page(destination.scopes, &started.state, &started.challenge);
+    let name = nonce_cookie(&started.state);
+    let cookie = Cookie::below(PATH, &app.config);
+    Ok(Outset {
+        page,
+        state: started.state,
+        nonce: cookie.set(&name, &started.nonce, ATTEMPT_LIFETIME),
+    })
 }
 
 /// What came back from the consent page.
@@ -104,6 +129,7 @@ struct Answer {
 async fn finish(
     app: &AppState,
     headers: &HeaderMap,
+    identity: &Identity,
     state: &str,
     answer: Answer,
 ) -> Result<Response, ApiError> {
@@ -127,8 +153,15 @@ async fn finish(
     let destination = attempt
         .destination()
         .ok_or(ApiError::NotFound("page to return to"))?;
-    let again = |error: ApiError| error.again_at(login_link(&destination));
+    let again = |error: ApiError| error.again_at(destination.again());
     let spent = Cookie::below(PATH, &app.config).end(&nonce_cookie(state));
+    if let Some(guild) = destination.consented() {
+        let code = code(app, answer).map_err(again)?;
+        let (verifier, scopes) = (&attempt.verifier, destination.scopes);
+        let given = consents::finish(app, identity, guild, &code, verifier, scopes).await;
+        given.map_err(again)?;
+        return Ok(([(SET_COOKIE, spent)], found(&destination.link(None))).into_response());
+    }
     if let Some(page) = destination.page() {
         let code = code(app, answer).map_err(again)?;
         let session = browser::begin(app, &code, &attempt.verifier).await;

@@ -8,6 +8,7 @@ pub mod browser;
 pub mod checks;
 pub mod clusters;
 pub mod configurations;
+pub mod consents;
 pub mod docs;
 pub mod download;
 pub mod events;
@@ -49,10 +50,10 @@ use crate::error::ApiError;
 use crate::openapi::{self, ApiDocument};
 use crate::operators;
 use crate::rate_limit::{
-    self, APPROVALS, AUTH_TEST, BACKUP_LOOKS, BASE_INFO, CANCEL_JOB, CREATE_TASK, DOWNLOAD, EVENTS,
-    GITLOGS, GUILD_JOBS, HEALTH, HISTORY, INCIDENT_ACTS, INCIDENTS, IOAUTH, LOGIN, MEMBERS,
-    PERMISSIONS, PLATFORM, PLATFORM_CLEAR, Policy, SESSIONS, SETTINGS_CHANGE, SETTINGS_VIEW,
-    STAFF_TEAM, TRANSFER, UPLOADS, WEBHOOKS,
+    self, APPROVALS, AUTH_TEST, BACKUP_LOOKS, BASE_INFO, CANCEL_JOB, CONSENTS, CREATE_TASK,
+    DOWNLOAD, EVENTS, GITLOGS, GUILD_JOBS, HEALTH, HISTORY, INCIDENT_ACTS, INCIDENTS, IOAUTH,
+    LOGIN, MEMBERS, PERMISSIONS, PLATFORM, PLATFORM_CLEAR, Policy, SESSIONS, SETTINGS_CHANGE,
+    SETTINGS_VIEW, STAFF_TEAM, TRANSFER, UPLOADS, WEBHOOKS,
 };
 use crate::site::{Site, prefers_html};
 
@@ -90,6 +91,13 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(limit(routes!(guild_jobs::get_guild_job), GUILD_JOBS))
         .routes(limit(routes!(guild_jobs::delete_guild_job), CANCEL_JOB))
         .routes(limit(routes!(guild_jobs::list_guild_schedules), GUILD_JOBS))
+        .routes(limit(
+            routes!(
+                guild_jobs::put_guild_schedule,
+                guild_jobs::remove_guild_schedule
+            ),
+            CANCEL_JOB,
+        ))
         .routes(limit(routes!(uploads::upload_backup), UPLOADS))
         .routes(limit(routes!(guild_jobs::cancel_guild_job), CANCEL_JOB))
         .routes(limit(routes!(guild_jobs::follow_guild_job), GUILD_JOBS))
@@ -122,6 +130,15 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(limit(routes!(members::list_members), MEMBERS))
         .routes(routes!(users::list_my_guilds))
         .routes(limit(routes!(users::get_my_guild), BASE_INFO))
+        .routes(limit(routes!(consents::list_my_consents), CONSENTS))
+        .routes(limit(
+            routes!(
+                consents::get_my_consent,
+                consents::begin_my_consent,
+                consents::remove_my_consent
+            ),
+            CONSENTS,
+        ))
         .routes(routes!(guilds::list_all_modules))
         .routes(limit(routes!(guilds::check_permissions), PERMISSIONS))
         .routes(routes!(guilds::execute_setting))

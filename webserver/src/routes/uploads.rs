@@ -43,7 +43,7 @@ pub fn patience(request: &Request) -> Option<Duration> {
 /// Bring a backup.
 ///
 /// The body is the file. It is verified, all of it where it is not encrypted, before it is kept, for 30
-/// days at most; a server has room for ten. Give the id as `BackupSource` of a restore or its plan, inspect
+/// days at most; a server has room for ten. You send one at a time, with at least 32 KiB in a second. Give the id as `BackupSource` of a restore or its plan, inspect
 /// or compare it as any other. What it says counts as a stranger's word: only the owner and administrators
 /// restore it, and ids in it are not followed.
 #[utoipa::path(post, path = "/guilds/{guild_id}/backups", tag = "Tasks", operation_id = "upload_backup",
@@ -52,13 +52,13 @@ pub fn patience(request: &Request) -> Option<Duration> {
     security(("User" = [])),
     responses(
         (status = 200, description = "It is kept", body = UploadedBackup),
-        (status = 400, description = "It is no backup of a server, or damaged", body = ErrorBody),
+        (status = 400, description = "It is no backup of a server, or damaged, or it came too slowly", body = ErrorBody),
         (status = 403, description = "The user may not restore backups in this server", body = ErrorBody),
         (status = 404, description = "The bot is not in this server", body = ErrorBody),
         (status = 409, description = "The server has as many as it may", body = ErrorBody),
         (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
         (status = 502, description = "The cluster answered unexpectedly", body = ErrorBody),
-        (status = 503, description = "The cluster of the server does not run, or others send files; see `Retry-After`", body = ErrorBody),
+        (status = 503, description = "The cluster of the server does not run, or you or others send files; see `Retry-After`", body = ErrorBody),
     ))]
 pub async fn upload_backup(
     State(app): State<AppState>,
@@ -68,7 +68,7 @@ pub async fn upload_backup(
 ) -> Result<Json<UploadedBackup>, ApiError> {
     let (guild, user) = (guild_id(&guild)?, caller.user()?);
     app.fleet.standing(guild, &caller, BRING).await?.allowed()?;
-    let place = app.uploads.take(guild)?;
+    let places = (app.uploaders.take(user)?, app.uploads.take(guild)?);
     let owner = Owner::Server(guild);
     let query = TaskQuery {
         name: Some(BROUGHT_BACKUP),
@@ -81,7 +81,8 @@ pub async fn upload_backup(
     }
     let most = usize::try_from(app.config.plans.free.max_body_size).unwrap_or(usize::MAX);
     let directory = app.config.data_dir.join("tmp");
-    let brought = Brought::receive(request.into_body(), &directory, most).await?;
+    let clock = app.clock.as_ref();
+    let brought = Brought::receive(request.into_body(), &directory, most, clock).await?;
     // It may have taken long.
     if !auth::is_alive(&app, &caller).await? {
         return Err(ApiError::Unauthorized("the token ended meanwhile"));
@@ -89,7 +90,7 @@ pub async fn upload_backup(
     app.fleet.standing(guild, &caller, BRING).await?.allowed()?;
     // Whoever sent it all and leaves has sent it.
     let keeping = tokio::spawn(async move {
-        let _place = place;
+        let _places = places;
         keep(&app, guild, user, brought).await
     });
     match keeping.await {

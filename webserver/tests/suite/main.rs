@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod browser_login;
+mod consents;
 mod declared;
 mod document;
 mod events;
@@ -14,6 +15,7 @@ mod login;
 mod mewld;
 mod overview;
 mod people;
+mod schedules;
 mod secured;
 mod support;
 mod takeover;

@@ -85,6 +85,7 @@ impl Operation {
             }
             "change_module_configuration" => json!({"module": "m", "disabled": {"value": true}}),
             "change_command_configuration" => json!({"command": "c", "perms": {"clear": true}}),
+            "put_guild_schedule" => json!({"every": "day"}),
             "compare_backups" => json!({"after": ID}),
             "import_settings" => json!({"file": "form: 1"}),
             "preview_permission_checks" => json!({"checks": {"checks": []}}),

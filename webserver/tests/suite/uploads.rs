@@ -1,6 +1,7 @@
 //! Backups that somebody brings: who may, what is taken, and what becomes of it.
 
-use std::io::Cursor;
+use std::io::{Cursor, Write as _};
+use std::net::TcpStream;
 
 use crate::support::cluster::{cluster, start, start_with};
 use crate::support::{GUILD, OTHER_GUILD, TestServer, USER, error, server, user};
@@ -9,8 +10,8 @@ use reqwest::Response;
 use serde_json::{Value, json};
 use splashtail_iblfile::{Encryption, FileType, Limits, Meta, Writer};
 use splashtail_storage::{TaskQuery, TaskRow, TaskState};
-use wiremock::matchers::{body_partial_json, path};
-use wiremock::{Mock, ResponseTemplate};
+use wiremock::matchers::{any, body_partial_json, path};
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 const KIND: &str = "guild_upload_backup";
 /// As many as a server may have.
@@ -77,6 +78,63 @@ async fn a_file_is_kept_as_it_came_and_downloaded_again() {
             .sum::<usize>()
     });
     assert_eq!(left, 0, "no half of a file is left");
+    test.stop().await;
+}
+
+/// A bot in all servers, where everybody may everything.
+async fn open_cluster() -> MockServer {
+    let iserver = MockServer::start().await;
+    let answer = |request: &Request| {
+        let query: Value = serde_json::from_slice(&request.body).unwrap();
+        let (tag, fields) = query.as_object().unwrap().iter().next().unwrap();
+        ResponseTemplate::new(200).set_body_json(match tag.as_str() {
+            "GuildsStatus" => {
+                let guilds = fields["guilds"].as_array().unwrap().iter();
+                let status = guilds.map(|id| (id.as_str().unwrap().to_owned(), json!("present")));
+                Value::Object(status.collect())
+            }
+            _ => json!({"is_ok": true, "permissions": "8", "perm_res": {"var": "Ok"}}),
+        })
+    };
+    Mock::given(any())
+        .respond_with(answer)
+        .mount(&iserver)
+        .await;
+    iserver
+}
+
+/// Until this is what comes of sending something that is no backup.
+async fn until(test: &TestServer, token: &str, status: u16) {
+    while send(test, OTHER_GUILD, token, b"{}".to_vec())
+        .await
+        .status()
+        != status
+    {}
+}
+
+#[tokio::test]
+async fn one_person_takes_one_place_whatever_servers_they_have() {
+    let iserver = open_cluster().await;
+    let test = start(&iserver).await;
+    let (own, other) = (
+        test.token(user(USER)).await,
+        test.token(user(USER + 1)).await,
+    );
+    let address = test.url("");
+    let address = address.strip_prefix("http://").unwrap();
+    let mut held = TcpStream::connect(address).unwrap();
+    let head = format!(
+        "POST /guilds/{GUILD}/backups HTTP/1.1\r\nHost: {address}\r\n\
+         Authorization: User {own}\r\nContent-Length: 1000\r\n\r\nno"
+    );
+    held.write_all(head.as_bytes()).unwrap();
+    until(&test, &own, 503).await;
+    let crowded = send(&test, OTHER_GUILD, &own, b"{}".to_vec()).await;
+    assert_eq!(error(crowded).await, (503, "crowded".to_owned()));
+    let free = send(&test, OTHER_GUILD, &other, b"{}".to_vec()).await;
+    assert_eq!(error(free).await, (400, "invalid_backup".to_owned()));
+    drop(held);
+    until(&test, &own, 400).await;
     test.stop().await;
 }
 

@@ -5,6 +5,7 @@ mod confirm;
 mod create;
 mod delete;
 mod list;
+mod members;
 mod options;
 mod presses;
 mod restore;
@@ -26,6 +27,7 @@ use splashtail_storage::Storage;
 use self::create::create;
 use self::delete::delete;
 use self::list::list;
+use self::members::{Rejoin, members as members_command};
 pub(super) use self::options::KnownChannel;
 use self::restore::restore;
 use self::restore_operation::Restore;
@@ -97,7 +99,7 @@ impl Module for ServerBackups {
     }
 
     fn commands(&self) -> Vec<ModuleCommand> {
-        vec![ModuleCommand {
+        let backups = ModuleCommand {
             command: backups(),
             extended_data: extended([
                 ("", CommandExtendedData::kittycat_simple(ID, "*")),
@@ -131,7 +133,17 @@ impl Module for ServerBackups {
                     CommandExtendedData::kittycat_or_admin(ID, "restore"),
                 ),
             ]),
-        }]
+        };
+        let rejoin = || CommandExtendedData::kittycat_or_admin(ID, "rejoin");
+        let members = ModuleCommand {
+            command: members_command(),
+            extended_data: extended([
+                ("", CommandExtendedData::kittycat_simple(ID, "*")),
+                ("rejoin", rejoin()),
+                ("consent", rejoin()),
+            ]),
+        };
+        vec![backups, members]
     }
 
     fn needs(&self) -> Vec<Need> {
@@ -148,12 +160,17 @@ impl Module for ServerBackups {
             permission(28, "To restore roles and who may do what in channels"),
             permission(5, "To restore the server's settings and AutoMod rules"),
             permission(29, "To post the messages of channels that were deleted"),
+            permission(0, "To let people back in who allowed it"),
         ]
     }
 
     fn presses(&self) -> Vec<Presses> {
         let of_list = pages::presses::<list::BackupList>();
-        vec![presses::presses(&self.backups), of_list]
+        vec![
+            presses::presses(&self.backups),
+            members::presses(&self.backups),
+            of_list,
+        ]
     }
 
     fn tasks(&self) -> Vec<Task> {
@@ -164,7 +181,10 @@ impl Module for ServerBackups {
     }
 
     fn guarded(&self) -> Vec<Arc<dyn Operation>> {
-        vec![Arc::new(Restore(Arc::clone(&self.backups)))]
+        vec![
+            Arc::new(Restore(Arc::clone(&self.backups))),
+            Arc::new(Rejoin(Arc::clone(&self.backups))),
+        ]
     }
 
     fn service(&self) -> Option<Service> {

@@ -256,7 +256,7 @@ fn moment_or_age(text: &str, now: DateTime<Utc>) -> Option<String> {
 }
 
 /// Ids or mentions.
-fn mentioned<T: std::str::FromStr>(
+pub(super) fn mentioned<T: std::str::FromStr>(
     language: Language,
     option: &str,
     list: Option<&str>,

@@ -3,13 +3,13 @@
 use poise::CreateReply;
 use poise::serenity_prelude::CreateEmbed;
 use sha2::{Digest as _, Sha256};
-use splashtail_core::ids::UserId;
+use splashtail_api_types::tasks::{BackupSchedule, ScheduleEvery};
 use splashtail_ipc::clients::ScheduleOrder;
 use splashtail_storage::Schedule;
 use uuid::Uuid;
 
-use super::options::{CreateOptions, quote};
-use super::{Backups, CREATE_TASK};
+use super::Backups;
+use super::options::quote;
 use crate::app::{self, Context};
 use crate::catalogue::Language;
 use crate::colours;
@@ -17,13 +17,6 @@ use crate::error::BotError;
 use crate::ids;
 use crate::reply;
 use crate::text;
-
-/// Backups of all servers do not begin at the same second.
-const JITTER_MS: u64 = 10 * 60 * 1000;
-/// What stays unless something else is said.
-const KEEP: u32 = 7;
-/// Hour at which it is done unless another one is named, in UTC.
-const HOUR: u32 = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, poise::ChoiceParameter)]
 pub enum Every {
@@ -39,20 +32,14 @@ pub enum Every {
     Month,
 }
 
-impl Every {
-    /// Five fields of cron, in UTC.
-    fn cron(self, hour: u32) -> String {
-        let hours = |step: u32| {
-            let hours = (hour % step..24).step_by(step as usize);
-            let hours: Vec<String> = hours.map(|hour| hour.to_string()).collect();
-            format!("0 {} * * *", hours.join(","))
-        };
-        match self {
-            Self::SixHours => hours(6),
-            Self::TwelveHours => hours(12),
-            Self::Day => format!("0 {hour} * * *"),
-            Self::Week => format!("0 {hour} * * 1"),
-            Self::Month => format!("0 {hour} 1 * *"),
+impl From<Every> for ScheduleEvery {
+    fn from(every: Every) -> Self {
+        match every {
+            Every::SixHours => Self::SixHours,
+            Every::TwelveHours => Self::TwelveHours,
+            Every::Day => Self::Day,
+            Every::Week => Self::Week,
+            Every::Month => Self::Month,
         }
     }
 }
@@ -95,30 +82,20 @@ async fn add(
     reply::defer(cx).await?;
     let guild = ids::guild_of(cx)?;
     let backups = cx.data().services.get::<Backups>()?;
-    let options = CreateOptions {
+    let wanted = BackupSchedule {
+        every: every.into(),
+        hour,
         messages: messages.unwrap_or(false),
         attachments: attachments.unwrap_or(false),
-        members: true,
-        rollover_leftovers: true,
-        // Nobody is there who could try again.
-        ignore_errors: true,
-        incremental: true,
-        ..CreateOptions::default()
-    };
-    let data = options
-        .job_data(app::reader_language(cx), guild, &backups.config.plans.free)
-        .map_err(BotError::Input)?;
-    let by = ids::user(cx.author().id);
-    let order = ScheduleOrder {
-        schedule_id: id_of(cx.id()),
-        name: CREATE_TASK.to_owned(),
-        data,
-        cron: every.cron(hour.unwrap_or(HOUR)),
-        jitter_ms: JITTER_MS,
-        keep_count: Some(keep.unwrap_or(KEEP)),
+        keep,
         keep_days,
-        actor: Some(actor(by)),
     };
+    if wanted.attachments && !wanted.messages {
+        let own = app::reader_language(cx);
+        return Err(BotError::Input(text!(own, "option-attachments")));
+    }
+    let by = ids::user(cx.author().id);
+    let order = ScheduleOrder::of_backups(id_of(cx.id()), guild, by, &wanted);
     backups.jobserver.put_schedule(&order).await?;
     let stored = backups.storage.schedules().get(order.schedule_id).await?;
     let language = app::language_here(cx);
@@ -143,10 +120,6 @@ fn id_of(interaction: u64) -> Uuid {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
     Uuid::from_bytes(bytes)
-}
-
-fn actor(user: UserId) -> String {
-    format!("u/{user}")
 }
 
 /// Show which backups are made again and again.
@@ -231,17 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_cron() {
-        for (every, hour, cron) in [
-            (Every::SixHours, 4, "0 4,10,16,22 * * *"),
-            (Every::SixHours, 23, "0 5,11,17,23 * * *"),
-            (Every::TwelveHours, 0, "0 0,12 * * *"),
-            (Every::Day, 4, "0 4 * * *"),
-            (Every::Week, 5, "0 5 * * 1"),
-            (Every::Month, 6, "0 6 1 * *"),
-        ] {
-            assert_eq!(every.cron(hour), cron);
-        }
+    fn an_order_that_comes_twice_is_one() {
         assert_eq!(id_of(5), id_of(5));
         assert_ne!(id_of(5), id_of(6));
     }

@@ -211,6 +211,7 @@ async fn from_the_consent_page_to_a_revoked_token() {
     operators(api).await;
     brought(api, token, bytes).await;
     renewed(api, &id).await;
+    consented(api).await;
 
     let end = format!("/sessions/{}", made["session_id"].as_str().unwrap());
     let ended = api.send(Method::DELETE, &end, &login, Value::Null).await;
@@ -488,6 +489,66 @@ async fn operators(api: &Api<'_>) {
         .header("cookie", cookie)
         .header("origin", "https://evil.test");
     assert_eq!(foreign.send().await.unwrap().status(), 403);
+}
+
+/// Somebody lets the server bring them back, is thrown out, comes back, and takes it back.
+async fn consented(api: &Api<'_>) {
+    let cookie = patiently(async || {
+        let answer = signed_in(api, PLAIN_MEMBER).await;
+        (answer != Err(429)).then_some(answer)
+    });
+    let cookie = cookie.await.unwrap();
+    let of_server = format!("/users/@me/consents/{GUILD}");
+    let ask = async |method: Method, path: &str| {
+        let request = api.http.request(method, api.url(path));
+        let origin = api.url("/").origin().ascii_serialization();
+        let request = request.header("cookie", &cookie).header("origin", origin);
+        request.send().await.unwrap()
+    };
+    let given = async || {
+        let list: Value = ask(Method::GET, "/users/@me/consents")
+            .await
+            .json()
+            .await
+            .unwrap();
+        list["consents"].as_array().unwrap().len()
+    };
+    assert_eq!(given().await, 0);
+    let begun = ask(Method::POST, &of_server).await;
+    assert_eq!(begun.status(), 200);
+    let nonce = begun.headers()["set-cookie"].to_str().unwrap();
+    let jar = format!("{cookie}; {}", nonce.split(';').next().unwrap());
+    let page: Value = begun.json().await.unwrap();
+    let consent = Consent {
+        authorize_url: page["url"].as_str().unwrap().to_owned(),
+        allow: true,
+        guild_id: None,
+    };
+    let consented = api.platform.control.consent(PLAIN_MEMBER, &consent).await;
+    let back = api.http.get(consented.unwrap().location);
+    let back = back.header("cookie", jar).send().await.unwrap();
+    assert_eq!(back.status(), 302, "{}", back.text().await.unwrap());
+    assert_eq!(given().await, 1);
+
+    let member = format!("/guilds/{GUILD}/members/{PLAIN_MEMBER}");
+    let rest = async |method: &str| {
+        let done = api
+            .platform
+            .control
+            .rest(OWNER, method, &member, Value::Null);
+        done.await.unwrap().status
+    };
+    assert_eq!(rest("DELETE").await, 204);
+    let owner = api.log_in(OWNER).await;
+    let jobs = format!("/guilds/{GUILD}/jobs");
+    let order = format!("{jobs}/guild_rejoin_members");
+    let ordered = api.ok(Method::POST, &order, &owner, json!({})).await;
+    let job = format!("{jobs}/{}", ordered["task_id"].as_str().unwrap());
+    api.finished(&job, &owner).await;
+    assert_eq!(rest("GET").await, 200);
+
+    assert_eq!(ask(Method::DELETE, &of_server).await.status(), 204);
+    assert_eq!(given().await, 0);
 }
 
 /// The cookie, or the status of what refused.

@@ -12,8 +12,8 @@ use splashtail_core::ids::{GuildId, TaskId, UserId};
 use url::Url;
 use uuid::Uuid;
 
-use super::ClientError;
 use super::transport::{Call, Transport, Whom, http_client};
+use super::{ClientError, ScheduleOrder};
 use crate::signing::{Signer, tag};
 
 /// Bridges a jobserver's restart, well within the time that a deferred interaction or a request
@@ -191,7 +191,8 @@ impl JobserverClient {
             .await
     }
 
-    /// Stores a schedule: see [`ScheduleOrder`]. Repeating it under the same id changes nothing.
+    /// Stores a schedule: see [`ScheduleOrder`]. One of the server's that has this id becomes what is
+    /// ordered now.
     ///
     /// # Errors
     /// See [`ClientError`]; 400 when it is not usable.
@@ -206,7 +207,8 @@ impl JobserverClient {
     /// (`guilds.join`). One that is given again takes the place of the first.
     ///
     /// # Errors
-    /// See [`ClientError`]; 400 when it is not usable, or where nothing can be renewed.
+    /// See [`ClientError`]; 400 when it is not usable, or where nothing can be renewed, 409 while an earlier
+    /// one is being revoked at Discord.
     pub async fn put_join_consent(&self, consent: &JoinConsent<'_>) -> Result<(), ClientError> {
         let body = json!({ "args": {
             "server_id": consent.server,
@@ -220,7 +222,8 @@ impl JobserverClient {
             .await
     }
 
-    /// Takes a person's consent back, for one server or for all; taking back what is gone changes nothing.
+    /// Takes a person's consent back, for one server or for all; taking back what is gone changes nothing. With
+    /// the last one what Discord gave is revoked there, however long Discord is away.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -294,28 +297,4 @@ pub struct GivenConsent {
     pub server_id: GuildId,
     /// RFC 3339.
     pub given_at: String,
-}
-
-/// Something that shall be ordered again and again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScheduleOrder {
-    pub schedule_id: Uuid,
-    /// Kind of task.
-    pub name: String,
-    /// As of one order; no secrets.
-    pub data: Value,
-    /// Five fields of cron, in UTC.
-    pub cron: String,
-    /// At most so long after that time.
-    pub jitter_ms: u64,
-    /// So many of what it made stay.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keep_count: Option<u32>,
-    /// What is younger stays, and the newest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keep_days: Option<u32>,
-    /// Who is behind it, for the record.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub actor: Option<String>,
 }

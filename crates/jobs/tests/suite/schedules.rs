@@ -195,12 +195,31 @@ async fn what_cannot_be_scheduled_is_refused_by_name(world: World) {
 
     let first = monthly();
     let stored: Schedule = engine.schedule("bot", first.clone()).await.unwrap();
-    assert_eq!(engine.schedule("bot", first).await.unwrap(), stored, "once");
+    let again = engine.schedule("bot", first.clone()).await.unwrap();
+    assert_eq!(again, stored, "once");
     for _ in 1..MOST_SCHEDULES {
         engine.schedule("bot", monthly()).await.unwrap();
     }
     assert_eq!(refused(monthly()).await, "too_many_schedules");
     let other = GuildId::new(8).unwrap();
+    // The server has as many as it may, and changes one of them.
+    let changed = NewSchedule {
+        cron: "0 5 1 * *".to_owned(),
+        ..first.clone()
+    };
+    let changed = engine.schedule("api", changed).await.unwrap();
+    assert_eq!(
+        (changed.id, changed.cron.as_str()),
+        (stored.id, "0 5 1 * *")
+    );
+    let listed = world.storage.schedules().of_guild(guild()).await.unwrap();
+    assert_eq!(listed.len(), MOST_SCHEDULES);
+    let elsewhere = NewSchedule {
+        data: json!({"ServerID": 8}),
+        ..first
+    };
+    let error = engine.schedule("api", elsewhere).await.unwrap_err();
+    assert_eq!(error.code(), "schedule_elsewhere");
     assert!(!engine.unschedule(stored.id, other).await.unwrap());
     assert!(engine.unschedule(stored.id, guild()).await.unwrap());
     assert!(!engine.unschedule(stored.id, guild()).await.unwrap());

@@ -163,24 +163,19 @@ impl Grants {
             .retain(|_, (c, _)| c.app != app || c.user != user);
     }
 
-    /// Revokes a token of `app` and the other half of its pair. Unknown tokens are no error
-    /// (RFC 7009).
+    /// Revokes a token of `app`, and with it all tokens of the same authorization: of that person (Discord
+    /// documentation, "OAuth2", "Token Revocation Example"). Unknown tokens are no error (RFC 7009).
     pub fn revoke(&self, world: &mut World, token: &str, app: Id) {
         let mut inner = self.inner();
-        let access = match inner.refresh.get(token) {
-            Some(renewal) if renewal.app == app => renewal.access_token.clone(),
-            _ => token.to_owned(),
+        let by_refresh = inner.refresh.get(token).map(|r| (r.app, r.user));
+        let by_access = world.access_tokens.get(token).map(|g| (g.app, g.user));
+        let Some((_, user)) = by_refresh.or(by_access).filter(|(owner, _)| *owner == app) else {
+            return;
         };
-        if world
+        world
             .access_tokens
-            .get(&access)
-            .is_some_and(|grant| grant.app == app)
-        {
-            world.access_tokens.remove(&access);
-        }
-        inner
-            .refresh
-            .retain(|_, r| r.access_token != access || r.app != app);
+            .retain(|_, g| g.app != app || g.user != user);
+        inner.refresh.retain(|_, r| r.app != app || r.user != user);
     }
 }
 
@@ -345,6 +340,23 @@ mod tests {
             assert!(b.world.grant(&issued.access_token).is_none());
             assert!(b.grants.refresh(&mut b.world, &refresh, Id(1)).is_none());
         }
+    }
+
+    #[tokio::test]
+    async fn revoking_ends_the_whole_authorization_of_the_person() {
+        let mut b = bench();
+        let login = b.code(None);
+        let login = b.redeem(&login, 1, REDIRECT, None).unwrap();
+        let other = b.code(None);
+        let other = b.redeem(&other, 1, REDIRECT, None).unwrap();
+        b.grants.revoke(&mut b.world, &other.access_token, Id(9));
+        assert!(b.world.grant(&login.access_token).is_some(), "not theirs");
+        b.grants.revoke(&mut b.world, "nobody's", Id(1));
+        assert!(b.world.grant(&login.access_token).is_some());
+        b.grants.revoke(&mut b.world, &other.access_token, Id(1));
+        assert!(b.world.grant(&login.access_token).is_none());
+        let refresh = login.refresh_token.unwrap();
+        assert!(b.grants.refresh(&mut b.world, &refresh, Id(1)).is_none());
     }
 
     #[tokio::test]

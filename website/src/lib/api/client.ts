@@ -39,6 +39,8 @@ export type SettingsEdit = components['schemas']['SettingsEdit'];
 export type TaskProgress = components['schemas']['TaskProgress'];
 /** A session of a person, or a token that they made. */
 export type OwnSession = components['schemas']['Session'];
+export type ServerConsent = components['schemas']['ServerConsent'];
+export type GivenConsent = components['schemas']['GivenConsent'];
 export type Webhook = components['schemas']['Webhook'];
 export type WebhookType = components['schemas']['WebhookType'];
 export type WebhookDelivery = components['schemas']['WebhookDelivery'];
