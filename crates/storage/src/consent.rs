@@ -3,6 +3,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use splashtail_core::ids::{GuildId, UserId};
+use uuid::Uuid;
 
 use crate::engine::{Engine, Row, Sql, query};
 use crate::error::StorageError;
@@ -127,7 +128,7 @@ impl Storage {
 
 const SET_GRANT: &str = "\
     INSERT INTO join_grants (user_id, sealed, ends_at, version, updated_at) \
-    VALUES ($1, $2, $3, 1, $4) \
+    VALUES ($1, $2, $3, $5, $4) \
     ON CONFLICT (user_id) DO UPDATE SET sealed = excluded.sealed, ends_at = excluded.ends_at, \
         version = join_grants.version + 1, held_until = NULL, updated_at = excluded.updated_at";
 
@@ -269,6 +270,13 @@ const RENEW: &str = "\
 
 const END: &str = "DELETE FROM join_grants WHERE user_id = $1 AND version = $2";
 
+/// Of a grant that takes no other's place: somebody may still be about to renew one of this person's that was taken
+/// back since.
+fn first_version() -> i64 {
+    let (high, _) = Uuid::new_v4().as_u64_pair();
+    i64::try_from(high >> 2).unwrap_or_default()
+}
+
 #[async_trait]
 impl ConsentStore for Engine {
     async fn consent(&self, new: &NewConsent<'_>) -> Result<bool, StorageError> {
@@ -276,7 +284,8 @@ impl ConsentStore for Engine {
             .bind(new.user)
             .bind(new.sealed)
             .bind(new.ends_at)
-            .bind(new.given_at);
+            .bind(new.given_at)
+            .bind(first_version());
         let consent = query(SET_CONSENT).bind(new.guild).bind(new.user);
         let mut tx = self.begin().await?;
         tx.execute(grant).await?;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::consent::{JoinGrant, NewConsent};
+use crate::consent::{ConsentStore, JoinGrant, NewConsent};
 
 contract!(
     one_grant_serves_all_servers_until_the_last_is_taken_back,
@@ -25,16 +25,12 @@ async fn one_grant_serves_all_servers_until_the_last_is_taken_back(storage: Stor
     assert!(store.consent(&new(1, 7, b"first", 1)).await.unwrap());
     store.consent(&new(2, 7, b"second", 2)).await.unwrap();
     store.consent(&new(1, 8, b"other", 3)).await.unwrap();
-    let grant = |sealed: &[u8], at: i64, version: i64| {
-        Some(JoinGrant {
-            sealed: sealed.to_vec(),
-            ends_at: stored(at + 1000),
-            version,
-        })
+    let is = |found: Option<JoinGrant>, sealed: &[u8], at: i64| {
+        found.is_some_and(|found| found.sealed == sealed && found.ends_at == stored(at + 1000))
     };
     for server in [1, 2] {
         let found = store.join_grant(guild(server), user(7)).await.unwrap();
-        assert_eq!(found, grant(b"second", 2, 2), "server {server}");
+        assert!(is(found, b"second", 2), "server {server}");
     }
     assert_eq!(store.join_grant(guild(3), user(7)).await.unwrap(), None);
     assert_eq!(store.join_grant(guild(2), user(8)).await.unwrap(), None);
@@ -50,42 +46,54 @@ async fn one_grant_serves_all_servers_until_the_last_is_taken_back(storage: Stor
     assert_eq!(store.withdraw(user(7), Some(guild(1))).await.unwrap(), 1);
     assert_eq!(store.join_grant(guild(1), user(7)).await.unwrap(), None);
     let found = store.join_grant(guild(2), user(7)).await.unwrap();
-    assert_eq!(found, grant(b"second", 2, 2));
+    let before = version(store, 2).await;
+    assert!(is(found, b"second", 2));
     assert_eq!(store.withdraw(user(7), None).await.unwrap(), 1);
-    // Nothing of it is left: the next one is the first again.
+    // Nothing of it is left, and who was about to renew or end it does not meet the next one.
     store.consent(&new(2, 7, b"again", 9)).await.unwrap();
     let found = store.join_grant(guild(2), user(7)).await.unwrap();
-    assert_eq!(found, grant(b"again", 9, 1));
+    assert!(is(found, b"again", 9));
+    for passed in [before - 1, before] {
+        let renewed = store.renew_grant(user(7), passed, b"late", t(1)).await;
+        assert!(!renewed.unwrap());
+        assert!(!store.end_grant(user(7), passed).await.unwrap());
+    }
     assert_eq!(store.count_consents(guild(1)).await.unwrap(), 1);
+}
+
+async fn version(store: &dyn ConsentStore, server: u64) -> i64 {
+    let grant = store.join_grant(guild(server), user(7)).await.unwrap();
+    grant.unwrap().version
 }
 
 async fn a_grant_is_renewed_by_one_at_a_time(storage: Storage) {
     const LONG: Duration = Duration::from_secs(3600);
     let store = storage.join_consents();
     store.consent(&new(1, 7, b"first", 1)).await.unwrap();
+    let first = version(store, 1).await;
     let held = async |version, time| {
         let held = store.hold_grant(user(7), version, time).await;
         held.unwrap().is_some()
     };
-    assert!(!held(2, LONG).await);
-    assert!(held(1, LONG).await);
-    assert!(!held(1, LONG).await);
-    let renewed = store.renew_grant(user(7), 1, b"second", t(5000)).await;
+    assert!(!held(first + 1, LONG).await);
+    assert!(held(first, LONG).await);
+    assert!(!held(first, LONG).await);
+    let renewed = store.renew_grant(user(7), first, b"second", t(5000)).await;
     assert!(renewed.unwrap());
-    let late = store.renew_grant(user(7), 1, b"late", t(6000)).await;
+    let late = store.renew_grant(user(7), first, b"late", t(6000)).await;
     assert!(!late.unwrap());
     let found = store.join_grant(guild(1), user(7)).await.unwrap().unwrap();
-    assert_eq!((&*found.sealed, found.version), (&b"second"[..], 2));
+    assert_eq!((&*found.sealed, found.version), (&b"second"[..], first + 1));
     assert_eq!(found.ends_at, stored(5000));
     // Who held the old one does not hold the new one; and nobody holds for ever.
     let moment = Duration::ZERO;
-    assert!(held(2, moment).await);
-    assert!(held(2, LONG).await);
+    assert!(held(first + 1, moment).await);
+    assert!(held(first + 1, LONG).await);
     // The person consents again meanwhile: that one counts.
     store.consent(&new(1, 7, b"third", 3)).await.unwrap();
-    assert!(!store.end_grant(user(7), 2).await.unwrap());
-    assert!(held(3, LONG).await);
-    assert!(store.end_grant(user(7), 3).await.unwrap());
+    assert!(!store.end_grant(user(7), first + 1).await.unwrap());
+    assert!(held(first + 2, LONG).await);
+    assert!(store.end_grant(user(7), first + 2).await.unwrap());
     assert_eq!(store.count_consents(guild(1)).await.unwrap(), 0);
     assert_eq!(store.consents_of(user(7)).await.unwrap(), []);
 }
@@ -94,13 +102,20 @@ async fn a_right_to_renew_is_given_back_by_whoever_has_it(storage: Storage) {
     const LONG: Duration = Duration::from_secs(3600);
     let store = storage.join_consents();
     store.consent(&new(1, 7, b"first", 1)).await.unwrap();
-    let first = store.hold_grant(user(7), 1, Duration::ZERO).await.unwrap();
+    let version = version(store, 1).await;
+    let first = store
+        .hold_grant(user(7), version, Duration::ZERO)
+        .await
+        .unwrap();
     // Its time is over, and somebody else has the right now.
-    let second = store.hold_grant(user(7), 1, LONG).await.unwrap();
+    let second = store.hold_grant(user(7), version, LONG).await.unwrap();
     store.release_grant(user(7), first.unwrap()).await.unwrap();
-    assert_eq!(store.hold_grant(user(7), 1, LONG).await.unwrap(), None);
+    assert_eq!(
+        store.hold_grant(user(7), version, LONG).await.unwrap(),
+        None
+    );
     store.release_grant(user(7), second.unwrap()).await.unwrap();
-    let third = store.hold_grant(user(7), 1, LONG).await.unwrap();
+    let third = store.hold_grant(user(7), version, LONG).await.unwrap();
     assert!(third.is_some());
 }
 
