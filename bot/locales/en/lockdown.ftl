@@ -1,0 +1,17 @@
+# Lockdowns.
+
+lockdown-title = Lockdown
+lockdown-begins = Lock { $number } is being put up. `/lockdown unlock number:{ $number }` ends it.
+lockdown-ends = Lock { $number } is being taken away.
+lockdown-unknown = There is no lock { $number } that stands.
+lockdown-too-many = { $most } locks stand already. End one first.
+lockdown-none = Nothing is locked.
+lockdown-lacks = A quick lock takes from roles what I could not give back: I lack { $names }. Take the traditional one, or grant me that.
+lockdown-still-speaking = A quick lock would leave these roles their voice: { $roles }. Take it from them, add them with `/lockdown_roles update`, or take the traditional lock.
+lockdown-kind-quick = Quick lock
+lockdown-kind-traditional = Lock of all channels
+lockdown-kind-channel = Lock of { $channel }
+lockdown-state-locking = is being put up
+lockdown-state-locked = stands
+lockdown-state-lifting = is being taken away
+lockdown-line = **{ $number }** { $what } { $state } · { $by }, { $at } · { $reason }
