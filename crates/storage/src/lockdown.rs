@@ -13,7 +13,8 @@ use crate::token::PURGED_AT_ONCE;
 /// Locks on servers and channels, and what each of them holds. Every write can be repeated.
 #[async_trait]
 pub trait LockdownStore: Send + Sync {
-    /// Opens a lock under the next number, unless there are so many already.
+    /// Opens a lock under the next number, unless so many stand already; what is being lifted does not
+    /// count.
     async fn open_lockdown(
         &self,
         lock: &NewLockdown,
@@ -26,8 +27,13 @@ pub trait LockdownStore: Send + Sync {
     /// Somebody wants it lifted; `false`: there is none that stands.
     async fn lift_lockdown(&self, guild: GuildId, number: i64) -> Result<bool, StorageError>;
 
-    /// Locks that are being put up or taken away, oldest first.
-    async fn lockdowns_under_way(&self, limit: u32) -> Result<Vec<LockdownRow>, StorageError>;
+    /// Locks of all servers that are being put up or taken away, by server and number, from behind one
+    /// on: nobody stands in the way of those that come later.
+    async fn lockdowns_under_way(
+        &self,
+        behind: Option<(GuildId, i64)>,
+        limit: u32,
+    ) -> Result<Vec<LockdownRow>, StorageError>;
 
     /// It stands now, or is lifted, if its state is still the one before that.
     async fn settle_lockdown(
@@ -149,7 +155,8 @@ const OPEN: &str = "\
     INSERT INTO lockdowns (guild_id, number, kind, channel_id, reason, created_by, state, created_at) \
     SELECT $1, (SELECT COALESCE(MAX(number), 0) + 1 FROM lockdowns WHERE guild_id = $1), \
         $2, $3, $4, $5, 'locking', $6 \
-    WHERE (SELECT COUNT(*) FROM lockdowns WHERE guild_id = $1 AND state <> 'lifted') < $7";
+    WHERE (SELECT COUNT(*) FROM lockdowns \
+        WHERE guild_id = $1 AND state IN ('locking', 'locked')) < $7";
 
 const LATEST: &str = "SELECT MAX(number) AS number FROM lockdowns WHERE guild_id = $1";
 
@@ -161,7 +168,8 @@ const LIFT: &str = "\
     WHERE guild_id = $1 AND number = $2 AND state IN ('locking', 'locked')";
 
 const UNDER_WAY: &str = "\
-    SELECT * FROM lockdowns WHERE state IN ('locking', 'lifting') ORDER BY created_at LIMIT $1";
+    SELECT * FROM lockdowns WHERE state IN ('locking', 'lifting') \
+    AND (guild_id > $1 OR guild_id = $1 AND number > $2) ORDER BY guild_id, number LIMIT $3";
 
 const SETTLE: &str = "\
     UPDATE lockdowns SET state = $4, ended_at = $5 \
@@ -231,8 +239,16 @@ impl LockdownStore for Engine {
         Ok(self.execute(lift).await? == 1)
     }
 
-    async fn lockdowns_under_way(&self, limit: u32) -> Result<Vec<LockdownRow>, StorageError> {
-        let rows = self.fetch_all(query(UNDER_WAY).bind(limit)).await?;
+    async fn lockdowns_under_way(
+        &self,
+        behind: Option<(GuildId, i64)>,
+        limit: u32,
+    ) -> Result<Vec<LockdownRow>, StorageError> {
+        let (guild, number) = behind.map_or((i64::MIN, i64::MIN), |(guild, number)| {
+            (guild.to_db(), number)
+        });
+        let under_way = query(UNDER_WAY).bind(guild).bind(number).bind(limit);
+        let rows = self.fetch_all(under_way).await?;
         rows.iter().map(read).collect()
     }
 
