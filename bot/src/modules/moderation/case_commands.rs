@@ -217,6 +217,9 @@ fn about(language: Language, case: &CaseRow) -> Vec<String> {
             _ => text!(language, "case-ends", at = at),
         });
     }
+    if case.is_unsure && case.void_reason.is_none() {
+        lines.push(text!(language, "case-unsure"));
+    }
     if let Some(why) = &case.void_reason {
         lines.push(text!(language, "case-void", why = neutralise(why)));
     }

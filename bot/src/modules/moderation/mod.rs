@@ -12,10 +12,15 @@ mod outside;
 mod people;
 mod plan;
 mod presses;
+mod rejoin;
 mod sanction;
 mod sanction_commands;
 mod sanctions;
 mod thresholds;
+mod unsure;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -166,9 +171,13 @@ impl Module for Moderation {
     }
 
     fn tasks(&self) -> Vec<Task> {
-        let (end, write) = (Arc::clone(&self.sanctions), Arc::clone(&self.sanctions));
+        let sanctions = || Arc::clone(&self.sanctions);
+        let (end, find_out, write) = (sanctions(), sanctions(), sanctions());
         vec![
             Task::new("moderation.end", move |around| Arc::clone(&end).end(around)),
+            Task::new("moderation.find_out", move |around| {
+                Arc::clone(&find_out).keep_finding_out(around)
+            }),
             Task::new("moderation.write", move |_| Arc::clone(&write).write()),
         ]
     }

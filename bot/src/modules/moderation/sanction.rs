@@ -14,6 +14,13 @@ pub(super) const LONGEST_BAN: TimeDelta = TimeDelta::days(5 * 365);
 /// Longest reason that somebody can give: its place in the audit log has a mark, too.
 pub(super) const LONGEST_REASON: usize = 384;
 
+/// Lines of cases.
+pub(super) const BANS: &str = "ban";
+pub(super) const TIMEOUTS: &str = "timeout";
+
+/// Of a case: somebody did it without the bot.
+pub(super) const OUTSIDE: &str = "outside";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Kick,
@@ -82,9 +89,23 @@ impl Kind {
         }
     }
 
-    /// Whatever somebody's ban was to become before, it is this now.
-    pub const fn supersedes(self) -> bool {
-        matches!(self, Self::Ban | Self::TempBan | Self::Unban)
+    /// What takes the place of each other: whatever somebody's ban or timeout was to become before, it is
+    /// this now.
+    pub const fn line(self) -> Option<&'static str> {
+        match self {
+            Self::Ban | Self::TempBan | Self::Unban => Some(BANS),
+            Self::Timeout => Some(TIMEOUTS),
+            Self::Kick => None,
+        }
+    }
+
+    /// Whether it ends by itself.
+    pub const fn ends(self) -> bool {
+        matches!(self, Self::TempBan | Self::Timeout)
+    }
+
+    pub const fn is_ban(self) -> bool {
+        matches!(self, Self::Ban | Self::TempBan)
     }
 
     /// In a sentence about a case.
@@ -105,9 +126,11 @@ pub(super) fn mark(number: i64) -> String {
     format!("[#{number}]")
 }
 
-/// Whether somebody's ban is still that of a case.
-pub(super) fn is_ours(reason: Option<&str>, number: i64) -> bool {
-    reason.is_some_and(|reason| reason.starts_with(&mark(number)))
+/// The case whose mark a ban has.
+pub(super) fn marked(reason: Option<&str>) -> Option<i64> {
+    let (number, _) = reason?.strip_prefix("[#")?.split_once(']')?;
+    let is_number = number.bytes().all(|digit| digit.is_ascii_digit());
+    number.parse().ok().filter(|_| is_number)
 }
 
 #[cfg(test)]
@@ -123,10 +146,18 @@ mod tests {
     }
 
     #[test]
-    fn a_ban_of_somebody_else_is_not_ours() {
-        assert!(is_ours(Some("[#12] spam"), 12));
-        for other in [None, Some("spam"), Some("[#120] spam"), Some("see [#12]")] {
-            assert!(!is_ours(other, 12), "{other:?}");
+    fn a_ban_says_of_which_case_it_is() {
+        assert_eq!(marked(Some(&format!("{} spam", mark(12)))), Some(12));
+        let others = ["spam", "see [#12]", "[#+12] x", "[#12", "[#] x", "[#1 2] x"];
+        for other in others.map(Some).into_iter().chain([None]) {
+            assert_eq!(marked(other), None, "{other:?}");
         }
+    }
+
+    #[test]
+    fn bans_and_timeouts_do_not_take_the_place_of_each_other() {
+        assert_eq!(Kind::Ban.line(), Kind::Unban.line());
+        assert_ne!(Kind::Ban.line(), Kind::Timeout.line());
+        assert!(Kind::ALL.into_iter().all(|kind| !kind.ends() || kind.line().is_some()));
     }
 }

@@ -219,14 +219,19 @@ async fn perform(cx: Context<'_>, typed: Typed) -> Result<(), BotError> {
 
 fn told(language: Language, order: &Order, done: &Done) -> Vec<String> {
     let who = format!("<@{}>", order.target);
-    let mut lines = vec![match order.kind {
-        Kind::Kick => text!(language, "sanction-did-kick", who = who),
-        Kind::Ban => text!(language, "sanction-did-ban", who = who),
-        Kind::TempBan => text!(language, "sanction-did-temp-ban", who = who),
-        Kind::Unban => text!(language, "sanction-did-unban", who = who),
-        Kind::Timeout => text!(language, "sanction-did-timeout", who = who),
+    let stays = done.stays.map(|until| format!("<t:{}:f>", until.timestamp()));
+    let is_new = stays.is_none();
+    let mut lines = vec![match (order.kind, stays) {
+        (Kind::Timeout, Some(until)) => {
+            text!(language, "sanction-did-stay", who = who, until = until)
+        }
+        (Kind::Kick, _) => text!(language, "sanction-did-kick", who = who),
+        (Kind::Ban, _) => text!(language, "sanction-did-ban", who = who),
+        (Kind::TempBan, _) => text!(language, "sanction-did-temp-ban", who = who),
+        (Kind::Unban, _) => text!(language, "sanction-did-unban", who = who),
+        (Kind::Timeout, None) => text!(language, "sanction-did-timeout", who = who),
     }];
-    if let Some(until) = done.ends_at {
+    if let Some(until) = done.ends_at.filter(|_| is_new) {
         let until = format!("<t:{}:f>", until.timestamp());
         lines.push(text!(language, "sanction-until", until = until));
     }
