@@ -14,4 +14,12 @@ lockdown-kind-channel = Sperre von { $channel }
 lockdown-state-locking = wird errichtet
 lockdown-state-locked = besteht
 lockdown-state-lifting = wird aufgehoben
+lockdown-refused = { $count ->
+    [one] { $count } Ort ist nicht gesperrt, weil ich ihn nicht ändern darf: { $places }
+   *[other] { $count } Orte sind nicht gesperrt, weil ich sie nicht ändern darf: { $places }
+}
+lockdown-left = { $count ->
+    [one] { $count } Ort ist noch gesperrt: { $places }. Wo ich nichts sehe oder nichts ändern darf, versuche ich es wieder.
+   *[other] { $count } Orte sind noch gesperrt: { $places }. Wo ich nichts sehe oder nichts ändern darf, versuche ich es wieder.
+}
 lockdown-line = **{ $number }** { $what } { $state } · { $by }, { $at } · { $reason }

@@ -14,4 +14,12 @@ lockdown-kind-channel = Lock of { $channel }
 lockdown-state-locking = is being put up
 lockdown-state-locked = stands
 lockdown-state-lifting = is being taken away
+lockdown-refused = { $count ->
+    [one] { $count } place is not locked, because I may not change it: { $places }
+   *[other] { $count } places are not locked, because I may not change them: { $places }
+}
+lockdown-left = { $count ->
+    [one] { $count } place is still locked: { $places }. Where I see nothing or may change nothing I try again.
+   *[other] { $count } places are still locked: { $places }. Where I see nothing or may change nothing I try again.
+}
 lockdown-line = **{ $number }** { $what } { $state } · { $by }, { $at } · { $reason }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use splashtail_core::ids::{ChannelId, GuildId, UserId};
 
-use crate::engine::{Engine, Row, Sql, query};
+use crate::engine::{Engine, Query, Row, Sql, query};
 use crate::error::StorageError;
 use crate::open::Storage;
 use crate::sql::{before, clocked, length};
@@ -44,6 +44,10 @@ pub trait LockdownStore: Send + Sync {
 
     /// What locks of a server that are not lifted hold, released or not.
     async fn holds(&self, guild: GuildId) -> Result<Vec<HoldRow>, StorageError>;
+
+    /// Writes down what a lock is about to hold, unless something is written of that place already; what
+    /// is written then.
+    async fn plan_hold(&self, hold: &HoldRow) -> Result<HoldRow, StorageError>;
 
     async fn put_hold(&self, hold: &HoldRow) -> Result<(), StorageError>;
 
@@ -180,6 +184,14 @@ const HOLDS: &str = "\
     ON l.guild_id = h.guild_id AND l.number = h.number \
     WHERE h.guild_id = $1 AND l.state <> 'lifted' ORDER BY h.number, h.place, h.subject";
 
+const PLAN_HOLD: &str = "\
+    INSERT INTO lockdown_holds (guild_id, number, place, subject, wanted, took, put, state) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
+
+const HOLD: &str = "\
+    SELECT * FROM lockdown_holds \
+    WHERE guild_id = $1 AND number = $2 AND place = $3 AND subject = $4";
+
 const PUT_HOLD: &str = "\
     INSERT INTO lockdown_holds (guild_id, number, place, subject, wanted, took, put, state) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
@@ -273,17 +285,21 @@ impl LockdownStore for Engine {
         rows.iter().map(read_hold).collect()
     }
 
-    async fn put_hold(&self, hold: &HoldRow) -> Result<(), StorageError> {
-        let put = query(PUT_HOLD)
+    async fn plan_hold(&self, hold: &HoldRow) -> Result<HoldRow, StorageError> {
+        self.execute(write(PLAN_HOLD, hold)).await?;
+        let written = query(HOLD)
             .bind(hold.guild)
             .bind(hold.number)
             .bind(hold.place.cast_signed())
-            .bind(hold.subject.cast_signed())
-            .bind(hold.wanted.cast_signed())
-            .bind(hold.took.cast_signed())
-            .bind(hold.put.cast_signed())
-            .bind(hold.state.as_str());
-        self.execute(put).await.map(drop)
+            .bind(hold.subject.cast_signed());
+        let written = self.fetch_optional(written).await?;
+        // Only locks that are over for long lose their rows.
+        let gone = || StorageError::corrupt(UnknownState("none".to_owned()));
+        read_hold(&written.ok_or_else(gone)?)
+    }
+
+    async fn put_hold(&self, hold: &HoldRow) -> Result<(), StorageError> {
+        self.execute(write(PUT_HOLD, hold)).await.map(drop)
     }
 
     async fn purge_lockdowns(&self, older_than: Duration) -> Result<u64, StorageError> {
@@ -321,6 +337,18 @@ fn read(row: &Row) -> Result<LockdownRow, StorageError> {
         state: known.ok_or_else(|| StorageError::corrupt(UnknownState(state)))?,
         at: row.get("created_at")?,
     })
+}
+
+fn write(statement: &'static str, hold: &HoldRow) -> Query {
+    query(statement)
+        .bind(hold.guild)
+        .bind(hold.number)
+        .bind(hold.place.cast_signed())
+        .bind(hold.subject.cast_signed())
+        .bind(hold.wanted.cast_signed())
+        .bind(hold.took.cast_signed())
+        .bind(hold.put.cast_signed())
+        .bind(hold.state.as_str())
 }
 
 fn read_hold(row: &Row) -> Result<HoldRow, StorageError> {

@@ -1,5 +1,7 @@
 //! `/lockdown`.
 
+use std::collections::BTreeSet;
+
 use poise::CreateReply;
 use poise::serenity_prelude as serenity;
 use serde_json::Value;
@@ -7,7 +9,7 @@ use serenity::CreateEmbed;
 use splashtail_core::ids::GuildId;
 use splashtail_discord::permissions::bits;
 use splashtail_discord::snowflake::{array, bit_set, id};
-use splashtail_storage::{LockdownRow, LockdownState, NewLockdown};
+use splashtail_storage::{HoldRow, HoldState, LockdownRow, LockdownState, NewLockdown};
 
 use super::plan::{Kind, still_speaking};
 use super::service::Lockdowns;
@@ -94,7 +96,7 @@ async fn lock(
             most = MOST
         )));
     };
-    lockdowns.news.notify_one();
+    lockdowns.begin(guild, number);
     let said = text!(language, "lockdown-begins", number = number.to_string());
     show(cx, vec![said]).await
 }
@@ -124,7 +126,7 @@ async fn unlock(
             number = number
         )));
     }
-    lockdowns.news.notify_one();
+    lockdowns.begin(guild, number);
     show(
         cx,
         vec![text!(
@@ -142,8 +144,17 @@ async fn list(cx: Context<'_>) -> Result<(), BotError> {
     reply::defer(cx).await?;
     let (guild, language) = (ids::guild_of(cx)?, app::language_here(cx));
     let lockdowns = cx.data().services.get::<Lockdowns>()?;
-    let standing = lockdowns.storage.lockdowns().lockdowns(guild).await?;
-    let mut lines: Vec<String> = standing.iter().map(|row| line(language, row)).collect();
+    let store = lockdowns.storage.lockdowns();
+    let standing = store.lockdowns(guild).await?;
+    let holds = match standing.is_empty() {
+        true => Vec::new(),
+        false => store.holds(guild).await?,
+    };
+    let mut lines = Vec::new();
+    for row in &standing {
+        lines.push(line(language, row));
+        lines.extend(exceptions(language, row, &holds));
+    }
     if lines.is_empty() {
         lines.push(text!(language, "lockdown-none"));
     }
@@ -229,6 +240,48 @@ fn line(language: Language, row: &LockdownRow) -> String {
     )
 }
 
+/// Where a lock is not what it is to be: where the bot may do nothing, or sees nothing.
+fn exceptions(language: Language, row: &LockdownRow, holds: &[HoldRow]) -> Option<String> {
+    let is_lifting = match row.state {
+        LockdownState::Locking | LockdownState::Locked => false,
+        LockdownState::Lifting | LockdownState::Lifted => true,
+    };
+    let own = holds.iter().filter(|hold| {
+        let is_one = match hold.state {
+            HoldState::Refused => !is_lifting,
+            HoldState::Planned | HoldState::Held => is_lifting,
+            HoldState::Released => false,
+        };
+        hold.number == row.number && is_one
+    });
+    let places = own.map(|hold| match hold.place {
+        0 => format!("<@&{}>", hold.subject),
+        channel => format!("<#{channel}>"),
+    });
+    let places: BTreeSet<String> = places.collect();
+    let count = places.len();
+    let named = places
+        .into_iter()
+        .take(NAMED)
+        .collect::<Vec<_>>()
+        .join(", ");
+    match (count, is_lifting) {
+        (0, _) => None,
+        (count, true) => Some(text!(
+            language,
+            "lockdown-left",
+            count = count,
+            places = named
+        )),
+        (count, false) => Some(text!(
+            language,
+            "lockdown-refused",
+            count = count,
+            places = named
+        )),
+    }
+}
+
 async fn show(cx: Context<'_>, lines: Vec<String>) -> Result<(), BotError> {
     let embed = CreateEmbed::new()
         .title(text!(app::language_here(cx), "lockdown-title"))
@@ -236,4 +289,55 @@ async fn show(cx: Context<'_>, lines: Vec<String>) -> Result<(), BotError> {
         .colour(colours::BLUE);
     reply::answer(cx, CreateReply::default().embed(embed)).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use splashtail_core::ids::UserId;
+
+    use super::*;
+
+    #[test]
+    fn the_list_says_where_a_lock_is_not_what_it_is_to_be() {
+        let row = |state| LockdownRow {
+            guild: GuildId::new(1).unwrap(),
+            number: 4,
+            kind: Kind::Traditional.as_str().to_owned(),
+            channel: None,
+            reason: String::new(),
+            by: UserId::new(7).unwrap(),
+            state,
+            at: DateTime::UNIX_EPOCH,
+        };
+        let hold = |number, place, state| HoldRow {
+            guild: GuildId::new(1).unwrap(),
+            number,
+            place,
+            subject: 1,
+            wanted: 1,
+            took: 0,
+            put: 1,
+            state,
+        };
+        let holds = [
+            hold(4, 10, HoldState::Held),
+            hold(4, 11, HoldState::Refused),
+            hold(4, 12, HoldState::Released),
+            hold(5, 13, HoldState::Held),
+        ];
+        let of = |state| exceptions(Language::English, &row(state), &holds).unwrap();
+        let locked = of(LockdownState::Locked);
+        assert!(
+            locked.contains("<#11>") && !locked.contains("<#10>"),
+            "{locked}"
+        );
+        let lifting = of(LockdownState::Lifting);
+        assert!(
+            lifting.contains("<#10>") && !lifting.contains("<#13>"),
+            "{lifting}"
+        );
+        let none = exceptions(Language::English, &row(LockdownState::Locked), &holds[3..]);
+        assert_eq!(none, None);
+    }
 }

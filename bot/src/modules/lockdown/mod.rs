@@ -6,6 +6,9 @@ mod plan;
 mod service;
 mod settings;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use splashtail_permissions::{CommandExtendedData, NativePermissions};

@@ -60,7 +60,11 @@ impl Sanctions {
     }
 
     pub(super) async fn end_due(&self) -> Result<(), StorageError> {
-        let due = self.storage.cases().due(self.discord.now(), AT_ONCE).await?;
+        let due = self
+            .storage
+            .cases()
+            .due(self.discord.now(), AT_ONCE)
+            .await?;
         let ended = futures_util::stream::iter(due);
         let ended = ended.map(|case| async move { self.end_one(&case).await });
         let ended: Vec<_> = ended.buffer_unordered(BESIDE).collect().await;
@@ -84,9 +88,7 @@ impl Sanctions {
             }
             Err(error) => {
                 let pause = pause(case.tries);
-                store
-                    .put_off(case.guild, case.number, fence, pause)
-                    .await?;
+                store.put_off(case.guild, case.number, fence, pause).await?;
                 warn!(guild.id = %case.guild, case.number = case.number, pause_s = pause.as_secs(), error = %Chain(&error), "a ban was not lifted");
             }
         }

@@ -158,6 +158,10 @@ mod tests {
     fn bans_and_timeouts_do_not_take_the_place_of_each_other() {
         assert_eq!(Kind::Ban.line(), Kind::Unban.line());
         assert_ne!(Kind::Ban.line(), Kind::Timeout.line());
-        assert!(Kind::ALL.into_iter().all(|kind| !kind.ends() || kind.line().is_some()));
+        assert!(
+            Kind::ALL
+                .into_iter()
+                .all(|kind| !kind.ends() || kind.line().is_some())
+        );
     }
 }

@@ -219,7 +219,9 @@ async fn perform(cx: Context<'_>, typed: Typed) -> Result<(), BotError> {
 
 fn told(language: Language, order: &Order, done: &Done) -> Vec<String> {
     let who = format!("<@{}>", order.target);
-    let stays = done.stays.map(|until| format!("<t:{}:f>", until.timestamp()));
+    let stays = done
+        .stays
+        .map(|until| format!("<t:{}:f>", until.timestamp()));
     let is_new = stays.is_none();
     let mut lines = vec![match (order.kind, stays) {
         (Kind::Timeout, Some(until)) => {

@@ -175,7 +175,10 @@ impl Sanctions {
         // A second ban changes nothing at Discord, so somebody else's does not become one that ends.
         if let Some(ban) = &ground.ban {
             let reason = ban["reason"].as_str();
-            if !self.is_of_case(order.guild, order.target, reason, i64::MAX).await? {
+            if !self
+                .is_of_case(order.guild, order.target, reason, i64::MAX)
+                .await?
+            {
                 let why = text!(language, "sanction-banned-otherwise");
                 return Ok(Outcome::Refused(why));
             }
@@ -446,7 +449,10 @@ pub(super) fn timeout_of(member: &Value) -> Option<DateTime<Utc>> {
 
 /// Whether nothing happened, for sure. Where Discord fails on its side, or does not answer, it may have.
 fn is_refusal(error: &DiscordError) -> bool {
-    matches!(error, DiscordError::Api(_) | DiscordError::BadRequest { .. })
+    matches!(
+        error,
+        DiscordError::Api(_) | DiscordError::BadRequest { .. }
+    )
 }
 
 fn ambiguous(language: Language, number: i64) -> String {

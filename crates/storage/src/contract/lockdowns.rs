@@ -90,7 +90,18 @@ async fn holds_are_kept_until_their_lock_is_lifted(storage: Storage) {
         put: 2048,
         state: HoldState::Planned,
     };
-    store.put_hold(&hold).await.unwrap();
+    assert_eq!(store.plan_hold(&hold).await.unwrap(), hold);
+    // Another process has it, too, and sees the server as it is now.
+    let late = HoldRow {
+        took: 0,
+        put: 0,
+        ..hold.clone()
+    };
+    assert_eq!(
+        store.plan_hold(&late).await.unwrap(),
+        hold,
+        "nothing is lost"
+    );
     hold.state = HoldState::Held;
     store.put_hold(&hold).await.unwrap();
     assert_eq!(store.holds(guild(1)).await.unwrap(), [hold]);
