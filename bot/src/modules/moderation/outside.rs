@@ -76,7 +76,10 @@ impl Listener for Ear {
             return Ok(());
         };
         let heard = match event.kind {
-            EventKind::GuildMemberAdd => came(guild.id(), &event.decode()?),
+            EventKind::GuildMemberAdd => {
+                let member: Value = event.decode()?;
+                came(guild.id(), &member)
+            }
             _ => {
                 let entry: Entry = event.decode()?;
                 entry.heard(guild.id(), me)
@@ -160,16 +163,20 @@ impl Sanctions {
                 continue;
             };
             match self.take_in(&next).await {
-                Ok(_) => {
-                    let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-                    // A full list drops nothing at its front.
-                    heard.pop_front();
-                }
-                Err(error) => {
+                Ok(()) => {}
+                Err(error) if error.is_unavailable() => {
                     warn!(error = %Chain(&error), "what happened is written down later");
                     self.clock.sleep(std::time::Duration::from_secs(5)).await;
+                    continue;
+                }
+                // It keeps nothing else from being written down.
+                Err(error) => {
+                    warn!(error = %Chain(&error), "what happened cannot be written down");
                 }
             }
+            let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+            // A full list drops nothing at its front.
+            heard.pop_front();
         }
     }
 
