@@ -112,12 +112,16 @@ async fn unlock(
     reply::defer(cx).await?;
     let (guild, language) = (ids::guild_of(cx)?, app::language_here(cx));
     let lockdowns = cx.data().services.get::<Lockdowns>()?;
-    if !lockdowns
-        .storage
-        .lockdowns()
-        .lift_lockdown(guild, number)
-        .await?
-    {
+    let store = lockdowns.storage.lockdowns();
+    let is_lifting = store.lift_lockdown(guild, number).await? || {
+        // Whoever asks again has it tried again at once.
+        let standing = store.lockdowns(guild).await?;
+        let lifting = (number, LockdownState::Lifting);
+        standing
+            .iter()
+            .any(|row| (row.number, row.state) == lifting)
+    };
+    if !is_lifting {
         let own = app::reader_language(cx);
         let number = number.to_string();
         return Err(BotError::Input(text!(

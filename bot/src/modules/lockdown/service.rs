@@ -290,7 +290,8 @@ impl Lockdowns {
         }
     }
 
-    /// How many places are to be tried again. Those at which the bot may do nothing are not.
+    /// How many places are to be tried again; those at which the bot may do nothing are not. It ends early
+    /// when the lock is to be lifted.
     async fn put_up(&self, row: &LockdownRow, ground: &mut Ground) -> Result<usize, NotYet> {
         let Some(kind) = Kind::of(&row.kind) else {
             return Ok(0);
@@ -323,12 +324,27 @@ impl Lockdowns {
             ..place
         });
         let mut round = Round::default();
+        let mut looked_at = self.clock.monotonic();
         for place in own.chain(theirs) {
+            if self.clock.monotonic().saturating_sub(looked_at) > FRESH {
+                looked_at = self.clock.monotonic();
+                if !self.is_wanted(row).await? {
+                    return Ok(0);
+                }
+            }
             let before = known.get(&(place.channel, place.role));
             let done = self.hold(row, ground, place, before).await;
             round.note(place, done.map(|()| true))?;
         }
         Ok(round.left.len())
+    }
+
+    /// Whether nobody has ended it meanwhile.
+    async fn is_wanted(&self, row: &LockdownRow) -> Result<bool, StorageError> {
+        let now = self.storage.lockdowns().lockdowns(row.guild).await?;
+        Ok(now
+            .iter()
+            .any(|now| (now.number, now.state) == (row.number, row.state)))
     }
 
     /// Locks one place, unless that was done.

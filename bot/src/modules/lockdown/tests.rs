@@ -46,6 +46,10 @@ struct World {
     shown: BTreeMap<u64, Shown>,
     /// Channels in which nothing may be changed.
     refused: Vec<u64>,
+    /// What somebody sets at the next change of somebody else.
+    edit: Option<((u64, u64), (u64, u64))>,
+    /// Each change takes some seconds of this clock.
+    slow: Option<ManualClock>,
 }
 
 struct Fake(Arc<Mutex<World>>);
@@ -100,6 +104,12 @@ impl Respond for Fake {
                 if world.refused.contains(&channel) || world.shown[&channel] != Shown::Clear {
                     return no(403, 50_013);
                 }
+                if let Some((place, set)) = world.edit.take() {
+                    world.overwrites.insert(place, set);
+                }
+                if let Some(clock) = &world.slow {
+                    clock.advance(Duration::from_secs(3));
+                }
                 if request.method == Method::DELETE {
                     world.overwrites.remove(&(channel, of));
                 } else {
@@ -134,6 +144,8 @@ impl Bench {
             overwrites: [((TALK, EVERYONE), (0, bits::ATTACH_FILES))].into(),
             shown: [(TALK, Shown::Clear), (NEWS, Shown::Clear)].into(),
             refused: Vec::new(),
+            edit: None,
+            slow: None,
         };
         let world = Arc::new(Mutex::new(world));
         let server = MockServer::start().await;
@@ -319,4 +331,39 @@ async fn a_lock_that_was_cut_off_is_put_up_to_its_end_and_forgets_nothing() {
     bench.lift(number).await;
     bench.turn().await;
     assert_eq!(bench.overwrites(), before);
+}
+
+#[tokio::test]
+async fn a_lock_that_is_ended_while_it_is_put_up_goes_no_further() {
+    let bench = Bench::new().await;
+    let before = bench.overwrites();
+    let number = bench.open_in(guild(), Kind::Traditional).await;
+    let row = bench.locks().await.remove(0);
+    bench.lift(number).await;
+    let clock = bench.clock.clone();
+    bench.world(|world| world.slow = Some(clock));
+    bench.lockdowns.work_on(&row).await.unwrap();
+    assert_eq!(bench.overwrites().len(), before.len() + 1, "one place");
+    bench.turn().await;
+    assert!(bench.locks().await.is_empty());
+    assert_eq!(bench.overwrites(), before);
+}
+
+#[tokio::test]
+async fn what_people_edit_while_a_lock_is_put_up_stays() {
+    let bench = Bench::new().await;
+    let number = bench.open_in(guild(), Kind::Traditional).await;
+    let row = bench.locks().await.remove(0);
+    // Somebody denies something in the last channel when the first place is locked.
+    let clock = bench.clock.clone();
+    bench.world(|world| {
+        world.slow = Some(clock);
+        world.edit = Some(((NEWS, EVERYONE), (0, bits::ATTACH_FILES)));
+    });
+    bench.lockdowns.work_on(&row).await.unwrap();
+    let locked = SPEAKING | bits::ATTACH_FILES;
+    assert_eq!(bench.denied(NEWS), locked);
+    bench.lift(number).await;
+    bench.turn().await;
+    assert_eq!(bench.denied(NEWS), bits::ATTACH_FILES);
 }
