@@ -116,6 +116,9 @@ impl Sanctions {
             let stings = (before, done.stings);
             done.punished = self.cross(order, done.number, stings, language).await?;
         }
+        if order.stings > 0 && !done.repeated {
+            self.storage.cases().stand(order.guild, done.number).await?;
+        }
         Ok(Outcome::Done(done))
     }
 
@@ -285,7 +288,11 @@ impl Sanctions {
             () = self.clock.sleep(LONGEST_CALL) => return Ok(Err(ambiguous(language, number))),
         };
         let Err(error) = called else {
-            store.stand(order.guild, number).await?;
+            // What counts stings stands when that was looked at, which then happens even if this process
+            // is stopped in between.
+            if order.stings == 0 {
+                store.stand(order.guild, number).await?;
+            }
             return Ok(Ok(()));
         };
         warn!(guild.id = %order.guild, case.number = number, error = %Chain(&error), "a sanction was not carried out");

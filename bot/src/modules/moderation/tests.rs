@@ -433,8 +433,13 @@ async fn what_a_process_left_behind_is_found_out_and_not_done_twice() {
 #[tokio::test]
 async fn an_order_that_comes_twice_is_carried_out_once() {
     let it = Case::new().await;
-    let kick = order(Kind::Kick, 7, None, "a");
-    assert!(!it.done(&kick).await.repeated);
+    let kick = Order {
+        stings: 2,
+        ..order(Kind::Kick, 7, None, "a")
+    };
+    let done = it.done(&kick).await;
+    assert_eq!((done.repeated, done.stings), (false, 2));
+    assert!(!it.case(1).await.is_unsure);
     assert!(it.done(&kick).await.repeated);
     assert_eq!(it.calls("DELETE /guilds/1/members/7"), 1);
 }
