@@ -113,6 +113,11 @@ async fn people_are_sanctioned_by_case_and_a_ban_for_a_while_ends_once() {
     )
     .await;
 
+    // That one is not banned for a while by it.
+    let options = json!({"user": two, "length": "60s", "reason": reason});
+    let refused = say(&platform, ADMINISTRATOR, "tempban", options).await;
+    assert!(refused.contains("Lift that ban first"), "{refused}");
+
     // Stings lead to a timeout, once.
     let rule = json!({"stings": "2", "action": 0, "duration": "1h"});
     say(&platform, OWNER, "punishments create", rule).await;
@@ -123,6 +128,7 @@ async fn people_are_sanctioned_by_case_and_a_ban_for_a_while_ends_once() {
     assert!(second.contains("2 stings were reached"), "{second}");
     let third = say(&platform, ADMINISTRATOR, "timeout", timeout(1)).await;
     assert!(!third.contains("were reached"), "{third}");
+    assert!(third.contains("for longer"), "an hour stands: {third}");
     let held = member(&platform, PLAIN_MEMBER).await.unwrap();
     assert!(held["communication_disabled_until"].is_string(), "{held}");
     let listed = say(
