@@ -73,3 +73,68 @@ massunban-told = { $count ->
    *[other] { $who } hebt { $count } Banns mit `/{ command-massunban }` auf.
 }
 massunban-unknown = { $what } ist nicht die Id eines Massenbanns dieses Servers.
+
+# Einer nach dem anderen: Maßnahmen, Fälle und wozu Stiche führen.
+
+sanction-oneself = Das geht nicht mit dir selbst.
+sanction-bot = Mit mir selbst tue ich das nicht.
+sanction-owner = Mit dem Eigentümer geht das nicht.
+sanction-not-there = Wer gemeint ist, ist nicht auf diesem Server.
+sanction-above-caller = Wer gemeint ist, steht so hoch wie du oder höher.
+sanction-above-bot = Wer gemeint ist, steht so hoch wie ich oder höher.
+sanction-lacks = Das darf ich hier nicht: Mir fehlt { $names }.
+sanction-unknown = Es ist nicht zu sagen, wie hoch sie stehen, also geschieht nichts. Versuche es in einer Minute noch einmal.
+sanction-not-banned = Wer gemeint ist, ist nicht gebannt.
+sanction-banned-otherwise = Wer gemeint ist, ist schon gebannt, und nicht durch einen Fall von mir. Hebe erst diesen Bann auf, dann banne für eine Weile.
+sanction-ambiguous = Discord hat nicht gesagt, ob es geschehen ist. In wenigen Minuten weiß ich es: `/{ command-case } { command-case-view } { command-case-view.option-number }:{ $number }` zeigt es.
+sanction-lost = Es ist nicht geschehen: Discord oder ich fielen in diesem Moment aus.
+sanction-by-threshold = { $stings } Stiche
+sanction-length-ban = Sag, wie lange, etwa `12h`, `7d` oder `4w`: mindestens eine Minute, höchstens fünf Jahre.
+sanction-length-timeout = Sag, wie lange, etwa `10m`, `2h` oder `7d`: höchstens 28 Tage.
+sanction-length-prune = Sag, wie alt sie sein dürfen, etwa `2h` oder `7d`.
+sanction-did-kick = { $who } ist draußen und kann wiederkommen.
+sanction-did-ban = { $who } ist gebannt.
+sanction-did-temp-ban = { $who } ist für eine Weile gebannt.
+sanction-did-unban = { $who } ist nicht mehr gebannt.
+sanction-did-timeout = { $who } kann für eine Weile weder schreiben noch sprechen.
+sanction-did-stay = { $who } ist schon im Timeout, und länger: bis { $until }. Das bleibt so.
+sanction-until = Bis { $until }
+sanction-stings = { $more ->
+    [one] { $more } Stich, insgesamt { $stings }
+   *[other] { $more } Stiche, insgesamt { $stings }
+}
+sanction-punished = { $stings } Stiche sind erreicht: { $what }, Fall { $number }
+sanction-not-punished = { $stings } Stiche sind erreicht, aber daraus wurde nichts ({ $what }): { $why }
+case-kind-kick = Kick
+case-kind-ban = Bann
+case-kind-temp-ban = Bann auf Zeit
+case-kind-unban = Bann aufgehoben
+case-kind-timeout = Timeout
+case-title = Fall { $number }
+case-list-title = Fälle
+case-line = **{ $number }** { $kind } · { $who } · { $at } · { $reason }
+case-what = { $kind } gegen { $who }, { $at }
+case-by = Von { $by }
+case-by-rule = Durch eine Regel dieses Servers
+case-by-outside = Von { $by }, ohne mich
+case-by-nobody = Niemand weiß, von wem
+case-reason = Grund: { $reason }
+case-counts = { $stings ->
+    [one] Zählt { $stings } Stich
+   *[other] Zählt { $stings } Stiche
+}
+case-ends = Endet { $at }
+case-ended = Ist zu Ende
+case-superseded = Endet nicht mehr von selbst
+case-unsure = Noch ist nicht bekannt, ob Discord es getan hat
+case-void = Ungültig: { $why }
+case-note = { $author }, { $at }: { $note }
+case-none = Es gibt keinen Fall.
+case-stings = { $stings ->
+    [one] { $stings } Stich zählt jetzt
+   *[other] { $stings } Stiche zählen jetzt
+}
+case-noted = Es ist aufgeschrieben.
+case-voided = Er zählt nicht mehr. Was bei Discord geschah, bleibt, wie es ist.
+case-void-already = Er war schon ungültig.
+case-unknown = Es gibt hier keinen Fall { $number }.

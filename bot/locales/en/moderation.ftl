@@ -73,3 +73,68 @@ massunban-told = { $count ->
    *[other] { $who } lifts { $count } bans with `/massunban`.
 }
 massunban-unknown = { $what } is not the id of a mass ban of this server.
+
+# One person at a time: sanctions, cases and what stings lead to.
+
+sanction-oneself = You cannot do that to yourself.
+sanction-bot = I do not do that to myself.
+sanction-owner = Nobody does that to the owner.
+sanction-not-there = They are not in this server.
+sanction-above-caller = They stand as high as you, or higher.
+sanction-above-bot = They stand as high as I do, or higher.
+sanction-lacks = I may not do that here: I lack { $names }.
+sanction-unknown = It cannot be told where they stand, so nothing is done. Please try again in a minute.
+sanction-not-banned = They are not banned.
+sanction-banned-otherwise = They are banned already, and not by a case of mine. Lift that ban first, then ban them for a while.
+sanction-ambiguous = Discord did not say whether it was done. I find out within minutes: `/case view number:{ $number }` shows it.
+sanction-lost = It was not done: Discord or I failed at that moment.
+sanction-by-threshold = { $stings } stings
+sanction-length-ban = Say how long, such as `12h`, `7d` or `4w`: a minute at least, five years at most.
+sanction-length-timeout = Say how long, such as `10m`, `2h` or `7d`: 28 days at most.
+sanction-length-prune = Say how old they may be, such as `2h` or `7d`.
+sanction-did-kick = { $who } is out, and can come back.
+sanction-did-ban = { $who } is banned.
+sanction-did-temp-ban = { $who } is banned for a while.
+sanction-did-unban = { $who } is not banned any more.
+sanction-did-timeout = { $who } cannot write or speak for a while.
+sanction-did-stay = { $who } is in timeout already, and for longer: until { $until }. That stays.
+sanction-until = Until { $until }
+sanction-stings = { $more ->
+    [one] { $more } sting, { $stings } in all
+   *[other] { $more } stings, { $stings } in all
+}
+sanction-punished = { $stings } stings were reached: { $what }, case { $number }
+sanction-not-punished = { $stings } stings were reached, but nothing came of it ({ $what }): { $why }
+case-kind-kick = Kick
+case-kind-ban = Ban
+case-kind-temp-ban = Ban for a while
+case-kind-unban = Ban lifted
+case-kind-timeout = Timeout
+case-title = Case { $number }
+case-list-title = Cases
+case-line = **{ $number }** { $kind } · { $who } · { $at } · { $reason }
+case-what = { $kind } of { $who }, { $at }
+case-by = By { $by }
+case-by-rule = By a rule of this server
+case-by-outside = By { $by }, without me
+case-by-nobody = Nobody knows by whom
+case-reason = Reason: { $reason }
+case-counts = { $stings ->
+    [one] Counts { $stings } sting
+   *[other] Counts { $stings } stings
+}
+case-ends = Ends { $at }
+case-ended = Has ended
+case-superseded = Does not end by itself any more
+case-unsure = It is not known yet whether Discord did it
+case-void = Void: { $why }
+case-note = { $author }, { $at }: { $note }
+case-none = There is no case.
+case-stings = { $stings ->
+    [one] { $stings } sting counts now
+   *[other] { $stings } stings count now
+}
+case-noted = It is written down.
+case-voided = It counts no more. What was done at Discord stays as it is.
+case-void-already = It was void already.
+case-unknown = There is no case { $number } here.

@@ -34,7 +34,9 @@ files![
     "errors",
     "guarded",
     "lines",
+    "lockdown",
     "moderation",
+    "raid",
     "settings",
     "setup",
 ];

@@ -169,7 +169,16 @@ const MOVED: &[&str] = &[
     "modules/guarded/presses.rs",
     "modules/guarded/text.rs",
     "modules/jobs",
+    "modules/lockdown",
     "modules/moderation",
+    "modules/raid/alerts.rs",
+    "modules/raid/bans.rs",
+    "modules/raid/carry_out.rs",
+    "modules/raid/catch_up.rs",
+    "modules/raid/commands.rs",
+    "modules/raid/listener.rs",
+    "modules/raid/presses.rs",
+    "modules/raid/text.rs",
     "modules/server_backups",
     "modules/settings/commands.rs",
     "modules/settings/imports.rs",
@@ -181,6 +190,12 @@ const MOVED: &[&str] = &[
     "presses",
     "settings/values.rs",
     "settings/words.rs",
+];
+
+/// Declarations of settings, whose English stands in the code.
+const DECLARED: &[&str] = &[
+    "modules/lockdown/settings.rs",
+    "modules/moderation/thresholds.rs",
 ];
 
 #[test]
@@ -197,7 +212,8 @@ fn no_prose_is_left_where_texts_come_from_the_catalogue() {
     }
     let of_moved = sources
         .iter()
-        .filter(|source| MOVED.iter().any(|moved| is_of(source, moved)));
+        .filter(|source| MOVED.iter().any(|moved| is_of(source, moved)))
+        .filter(|source| !DECLARED.contains(&source.path.as_str()));
     let left: Vec<_> = of_moved
         .flat_map(|source| {
             let prose = source.prose().into_iter();

@@ -413,6 +413,8 @@ mod tests {
                 "core",
                 "setup",
                 "antinuke",
+                "raid",
+                "lockdown",
                 "guarded",
                 "moderation",
                 "server_backups",
@@ -429,6 +431,8 @@ mod tests {
             names,
             [
                 "backups",
+                "ban",
+                "case",
                 "command_configuration",
                 "commands",
                 "guarded",
@@ -438,8 +442,11 @@ mod tests {
                 "health",
                 "help",
                 "incidents",
+                "kick",
                 "limitactions",
                 "limits",
+                "lockdown",
+                "lockdown_roles",
                 "massban",
                 "massunban",
                 "members",
@@ -452,12 +459,19 @@ mod tests {
                 "protection_maintenance",
                 "protection_policy",
                 "protection_trust",
+                "prune_user",
+                "punishments",
+                "raid",
+                "raid_policy",
                 "register",
                 "server_language",
                 "settings",
                 "setup",
                 "simplehelp",
-                "stats"
+                "stats",
+                "tempban",
+                "timeout",
+                "unban"
             ]
         );
         assert_eq!(registry.facts("backup").unwrap().id, "server_backups");

@@ -7,8 +7,10 @@ pub mod core;
 pub mod foundation;
 pub mod guarded;
 pub mod jobs;
+pub mod lockdown;
 pub mod moderation;
 mod module;
+pub mod raid;
 pub mod root;
 pub mod server_backups;
 pub mod settings;
@@ -31,11 +33,14 @@ pub fn all(foundation: &Foundation) -> Vec<Box<dyn Module>> {
     let backups =
         server_backups::ServerBackups::new(foundation, antinuke.people(), Arc::clone(&jobs));
     let protection = antinuke.protection();
+    let raid = raid::Raid::new(foundation, Arc::clone(&protection), Arc::clone(&jobs));
     let moderation = moderation::Moderation::new(foundation, protection, Arc::clone(&jobs));
     vec![
         Box::new(core::Core::new(foundation, jobs)),
         Box::new(setup::SetupModule::new(foundation)),
         Box::new(antinuke),
+        Box::new(raid),
+        Box::new(lockdown::Lockdown::new(foundation)),
         Box::new(guarded),
         Box::new(moderation),
         Box::new(backups),

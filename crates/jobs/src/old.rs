@@ -21,7 +21,7 @@ struct Old {
 }
 
 /// By the database's clock: a host that is ahead deletes nothing.
-const OLD: [Old; 9] = [
+const OLD: [Old; 11] = [
     Old {
         what: "expired tokens",
         delete: |storage| storage.tokens().purge(),
@@ -46,6 +46,14 @@ const OLD: [Old; 9] = [
     Old {
         what: "incidents",
         delete: |storage| storage.protections().purge_incidents(DAY * 90),
+    },
+    Old {
+        what: "lockdowns that are over",
+        delete: |storage| storage.lockdowns().purge_lockdowns(DAY * 90),
+    },
+    Old {
+        what: "waves of newcomers",
+        delete: |storage| storage.raids().purge_waves(DAY * 90),
     },
     Old {
         what: "structures of incidents",

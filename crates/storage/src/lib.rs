@@ -8,6 +8,7 @@
 //! "Not there" is `Ok(None)`, never an error. There is no Discord type and no wire shape in here.
 
 mod account;
+mod case;
 mod consent;
 mod engine;
 mod error;
@@ -17,12 +18,14 @@ mod guarded;
 mod guild;
 mod history;
 mod ledger;
+mod lockdown;
 mod log_entry;
 mod open;
 mod owner;
 mod postgres;
 mod profile;
 mod protection;
+mod raid;
 mod schedule;
 mod setting;
 mod setup;
@@ -38,6 +41,7 @@ mod webhook;
 mod contract;
 
 pub use account::{Account, AccountStore, LoginTold};
+pub use case::{CaseEnding, CaseNote, CaseRow, CaseStore, NewCase, OpenedCase};
 pub use consent::{ConsentStore, JoinGrant, MOST_CONSENTS, NewConsent, Revocation};
 pub use error::{Outage, StorageError};
 pub use event::{EventKind, EventStore, GuildEvent};
@@ -52,11 +56,13 @@ pub use guarded::{
 pub use guild::{GuildStore, UserRow, UserState, UserStore};
 pub use history::{HistoryRow, HistoryStore};
 pub use ledger::{Intended, Item, LedgerStore, NewItem, Outcome, Settled};
+pub use lockdown::{HoldRow, HoldState, LockdownRow, LockdownState, LockdownStore, NewLockdown};
 pub use log_entry::{Level, MAX_ENTRIES, MAX_ENTRY_BYTES, NewLogEntry, TaskLogEntry};
 pub use open::Storage;
 pub use owner::{InvalidOwner, Owner};
 pub use profile::ProfileStore;
 pub use protection::{IncidentRow, ProtectionStore, Reaction};
+pub use raid::{RaidStore, WaveRow};
 pub use schedule::{Due, Keep, Schedule, ScheduleStore, Trouble};
 pub use setting::{
     ChangedEntry, Edit, NewChange, REMEMBERED_CHANGES, SettingRow, SettingStore, Snapshot, Written,

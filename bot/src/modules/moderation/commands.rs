@@ -4,6 +4,7 @@ use poise::serenity_prelude as serenity;
 use serde_json::{Value, json};
 use splashtail_core::ids::{GuildId, TaskId, UserId};
 
+use super::Tools;
 use super::deed::Deed;
 use super::mass_bans::MassBans;
 use super::operation;
@@ -75,7 +76,7 @@ pub(super) async fn massunban(
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
     let guild = ids::guild_of(cx)?;
-    let bans = cx.data().services.get::<MassBans>()?;
+    let bans = cx.data().services.get::<Tools>()?.bans.clone();
     let unknown = || {
         let what = format!("`{}`", neutralise(&shorten(ban.trim(), QUOTED)));
         let own = app::reader_language(cx);
@@ -109,7 +110,7 @@ async fn download(file: &serenity::Attachment, language: Language) -> Result<Str
 /// Looks at what it would do and has somebody say that it shall be done: whoever asked, or others where
 /// this server wants it so.
 async fn look_first(cx: Context<'_>, data: Value, notes: &[String]) -> Result<(), BotError> {
-    let bans = cx.data().services.get::<MassBans>()?;
+    let bans = cx.data().services.get::<Tools>()?.bans.clone();
     let Some(looked) = look(cx, MassBans::TASK, data.clone()).await? else {
         return Ok(());
     };

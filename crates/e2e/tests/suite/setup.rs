@@ -291,7 +291,7 @@ async fn an_owner_goes_from_the_invitation_over_the_first_incident_to_full_retur
     );
     assert!(first.contains("Administrator instead"), "{first}");
     let able: u64 = LITTLE | 1 << 1 | 1 << 2 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 16;
-    let able = able | 1 | 1 << 15 | 1 << 20 | 1 << 28 | 1 << 29 | 1 << 34 | 1 << 38;
+    let able = able | 1 | 1 << 15 | 1 << 20 | 1 << 28 | 1 << 29 | 1 << 34 | 1 << 38 | 1 << 40;
     let able = json!({"permissions": able.to_string()});
     server.owner("PATCH", &format!("/roles/{role}"), able).await;
     let all = "every permission that my modules";

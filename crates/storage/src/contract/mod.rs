@@ -2,6 +2,7 @@
 //! `DATABASE_URL` names one whose user may create databases.
 
 mod accounts;
+mod cases;
 mod consents;
 mod events;
 mod gitlogs;
@@ -9,6 +10,7 @@ mod guarded;
 mod guilds;
 mod histories;
 mod ledger;
+mod lockdowns;
 mod looks;
 mod migrating;
 mod opening;
@@ -16,6 +18,7 @@ mod outages;
 mod profiles;
 mod protections;
 mod queue;
+mod raids;
 mod schedules;
 mod settings;
 mod setup;

@@ -1,0 +1,165 @@
+//! Time that passes, and what is written down meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use splashtail_core::ids::GuildId;
+use splashtail_core::telemetry::Chain;
+use splashtail_raid::{Grade, Wave};
+use splashtail_storage::{StorageError, WaveRow};
+use tracing::warn;
+
+use super::server::Server;
+use super::service::Watch;
+use crate::modules::Surroundings;
+
+const TICK: Duration = Duration::from_secs(1);
+/// Servers in which nothing happens have their turn once in so many ticks.
+const QUIET: u32 = 60;
+/// Servers come one after another when a process begins: so many ticks are waited for them.
+const FIRST: u32 = 600;
+/// What went on so long ago is over.
+const RECENT: TimeDelta = TimeDelta::hours(2);
+const MOST_RAIDED: u32 = 5000;
+const WRITE: Duration = Duration::from_secs(2);
+/// What is only learnt is written down so often.
+const HABITS: Duration = Duration::from_secs(60);
+
+impl Watch {
+    /// Never ends.
+    pub(super) async fn tick(self: Arc<Self>, around: Surroundings) {
+        // A second call brings the same.
+        let _ = self.cluster.set(around.state);
+        let mut turn: u32 = 0;
+        let mut raided = self.raided().await;
+        loop {
+            self.clock.sleep(TICK).await;
+            turn = turn.wrapping_add(1);
+            if turn <= FIRST {
+                self.go_on(&mut raided).await;
+            }
+            for server in self.all() {
+                let (goes_on, cold) = (
+                    server.read(|engine| engine.wave().is_some()),
+                    server.state().cold,
+                );
+                if !goes_on && !cold && !turn.is_multiple_of(QUIET) {
+                    continue;
+                }
+                if cold {
+                    self.warm(&server).await;
+                }
+                self.follow_wishes(&server);
+                let now = self.now();
+                self.tell(&server, |engine| engine.tick(now));
+            }
+        }
+    }
+
+    /// Servers in which something went on when the last process ended.
+    async fn raided(&self) -> Vec<GuildId> {
+        let since = self.clock.now() - RECENT;
+        match self.storage.raids().raided_since(since, MOST_RAIDED).await {
+            Ok(raided) => raided,
+            Err(error) => {
+                warn!(error = %Chain(&error), "raids of before are gone on with when somebody comes");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Takes up those of them that are there by now.
+    async fn go_on(self: &Arc<Self>, raided: &mut Vec<GuildId>) {
+        let mut left = Vec::new();
+        for guild in raided.drain(..) {
+            match self.load_known(guild).await {
+                Some(_) => {}
+                None => left.push(guild),
+            }
+        }
+        *raided = left;
+    }
+
+    /// Never ends.
+    pub(super) async fn write(self: Arc<Self>) {
+        loop {
+            self.clock.sleep(WRITE).await;
+            let now = self.clock.monotonic();
+            for server in self.all() {
+                let due = {
+                    let state = server.state();
+                    state.urgent || (state.unsaved && now.saturating_sub(state.saved_at) >= HABITS)
+                };
+                if due {
+                    self.write_one(&server).await;
+                }
+            }
+        }
+    }
+
+    pub(super) async fn write_all(&self) {
+        for server in self.all() {
+            let due = {
+                let state = server.state();
+                state.urgent || state.unsaved
+            };
+            if due {
+                self.write_one(&server).await;
+            }
+        }
+    }
+
+    /// Writes down what is known of a server. What fails is written later.
+    pub(super) async fn write_one(&self, server: &Server) {
+        {
+            let mut state = server.state();
+            // What was not read is not overwritten.
+            if state.cold {
+                return;
+            }
+            state.urgent = false;
+            state.unsaved = false;
+            state.saved_at = self.clock.monotonic();
+        }
+        if let Err(error) = self.try_to_write(server).await {
+            server.state().urgent = true;
+            warn!(guild.id = %server.guild, error = %Chain(&error), "what is usual in a server is not written down");
+        }
+    }
+
+    async fn try_to_write(&self, server: &Server) -> Result<(), StorageError> {
+        let (saved, wave) = server.read(|engine| (engine.save(), engine.wave().cloned()));
+        let (store, at) = (self.storage.raids(), self.clock.now());
+        if let Some(wave) = wave {
+            store.put_wave(&row(server, &wave, at)).await?;
+            let shown = server.state().alert;
+            if let Some((_, channel, message)) = shown.filter(|(id, ..)| *id == wave.id) {
+                let id = wave.id.get().cast_signed();
+                store
+                    .set_wave_alert(server.guild, id, (channel, message))
+                    .await?;
+            }
+        }
+        let habits = serde_json::to_string(&saved).unwrap_or_default();
+        store.set_habits(server.guild, &habits, at).await
+    }
+}
+
+fn row(server: &Server, wave: &Wave, at: chrono::DateTime<chrono::Utc>) -> WaveRow {
+    let grade = match wave.grade {
+        Grade::Calm => "calm",
+        Grade::Watch => "watch",
+        Grade::Wave => "wave",
+        Grade::Raid => "raid",
+        Grade::Certain => "certain",
+    };
+    WaveRow {
+        guild: server.guild,
+        wave: wave.id.get().cast_signed(),
+        grade: grade.to_owned(),
+        document: serde_json::to_string(wave).unwrap_or_default(),
+        alert: None,
+        updated_at: at,
+    }
+}

@@ -1,0 +1,133 @@
+//! A crowd that came, and what became of it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use splashtail_guild::Id;
+
+use crate::arrival::Exempt;
+use crate::cohort::{Reason, Standing};
+use crate::detector::{Grade, Verdict};
+use crate::moment::Moment;
+use crate::policy::Mode;
+use crate::stream::StreamKind;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Wave {
+    /// Names it for ever; the newest is the greatest.
+    pub id: Id,
+    pub kind: StreamKind,
+    pub mode: Mode,
+    pub phase: Phase,
+    /// The highest that it was.
+    pub grade: Grade,
+    pub verdict: Verdict,
+    /// The first of the cohort came.
+    pub began: Moment,
+    /// A raid was seen.
+    pub declared: Option<Moment>,
+    /// The latest of the cohort came.
+    pub last: Moment,
+    /// Until when newcomers were kept out.
+    pub paused_until: Option<Moment>,
+    /// What was asked of newcomers before it was raised, and to what.
+    pub level: Option<(u8, u8)>,
+    /// Once so many accounts were new that it said enough by itself.
+    #[serde(default)]
+    pub is_fresh: bool,
+    /// Somebody, or the policy, said that raiders are banned.
+    pub approved: bool,
+    pub people: BTreeMap<u64, Person>,
+    /// More came than are remembered.
+    pub is_cut: bool,
+    /// The jobs that banned, for whoever takes them back.
+    #[serde(default)]
+    pub jobs: Vec<String>,
+    /// Why bans came to an end before all were banned.
+    #[serde(default)]
+    pub stopped: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Open,
+    /// Nobody came for a while; whoever comes now still belongs to it.
+    Over,
+    /// People said that it is nothing, or took back what was done.
+    Dismissed,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Person {
+    pub at: Moment,
+    pub standing: Standing,
+    pub reasons: Vec<Reason>,
+    pub fate: Fate,
+    #[serde(default)]
+    pub exempt: Exempt,
+    /// Their coming was told late.
+    #[serde(default)]
+    pub is_late: bool,
+    /// They went, or were removed.
+    #[serde(default)]
+    pub is_gone: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// Nothing was done.
+    #[default]
+    Free,
+    Held,
+    /// A ban is under way.
+    Banning,
+    Banned,
+    /// Their request was refused.
+    Refused,
+    LetIn,
+    /// Discord, or their place in the server, does not let the bot act on them.
+    Spared,
+}
+
+impl Wave {
+    /// How many stand so, of those who may be touched.
+    pub fn count(&self, standing: Standing) -> usize {
+        let of = self.people.values();
+        of.filter(|person| person.standing == standing && person.exempt == Exempt::No)
+            .count()
+    }
+
+    pub fn with_fate(&self, fate: Fate) -> usize {
+        self.people
+            .values()
+            .filter(|person| person.fate == fate)
+            .count()
+    }
+
+    /// Raiders about whom nothing is decided, oldest first.
+    pub fn waiting(&self) -> Vec<Id> {
+        let mut waiting: Vec<(Moment, u64)> = self
+            .people
+            .iter()
+            .filter(|(_, person)| person.is_waiting())
+            .map(|(user, person)| (person.at, *user))
+            .collect();
+        waiting.sort_unstable();
+        waiting.into_iter().map(|(_, user)| Id::new(user)).collect()
+    }
+}
+
+impl Person {
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.standing == Standing::Raider
+            && self.exempt == Exempt::No
+            && matches!(self.fate, Fate::Free | Fate::Held)
+    }
+
+    /// Whether they are to be kept from doing anything.
+    pub(crate) fn is_to_be_held(&self) -> bool {
+        self.standing >= Standing::Suspect && self.exempt == Exempt::No && self.fate == Fate::Free
+    }
+}

@@ -1,0 +1,23 @@
+-- What is usual in servers, and the waves that came to them. The twin for PostgreSQL has the same tables
+-- and columns.
+
+CREATE TABLE raid_habits (
+    guild_id   INTEGER PRIMARY KEY,
+    habits     TEXT NOT NULL CHECK (json_valid(habits)),
+    updated_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE raid_waves (
+    guild_id      INTEGER NOT NULL,
+    -- A snowflake.
+    wave_id       INTEGER NOT NULL,
+    grade         TEXT NOT NULL,
+    document      TEXT NOT NULL CHECK (json_valid(document)),
+    -- The message that shows it.
+    alert_channel INTEGER,
+    alert_message INTEGER,
+    updated_at    INTEGER NOT NULL,
+    PRIMARY KEY (guild_id, wave_id)
+) STRICT;
+
+CREATE INDEX raid_waves_by_time ON raid_waves (updated_at);
