@@ -22,8 +22,13 @@ async fn the_latest_habits_of_a_server_are_kept(storage: Storage) {
 
 async fn servers_that_are_unsettled_are_found_and_forgotten_ones_deleted(storage: Storage) {
     let store = storage.raids();
-    for (number, is_unsettled) in [(1, true), (2, false), (3, true), (4, true)] {
-        let set = store.set_habits(guild(number), "{}", is_unsettled, t(i64::from(number)));
+    for (number, is_unsettled) in [(1_u32, true), (2, false), (3, true), (4, true)] {
+        let set = store.set_habits(
+            guild(u64::from(number)),
+            "{}",
+            is_unsettled,
+            t(i64::from(number)),
+        );
         set.await.unwrap();
     }
     store.set_habits(guild(4), "{}", false, t(9)).await.unwrap();
