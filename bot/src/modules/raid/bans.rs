@@ -1,5 +1,6 @@
 //! Banning the raiders of a wave, and taking that back: jobs of the jobserver.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_core::telemetry::Chain;
 use splashtail_guild::Id;
 use splashtail_ipc::clients::ClientError;
-use splashtail_raid::{Answer, Ended, Engine, Order, Phase, Standing};
+use splashtail_raid::{Answer, Ended, Order, Phase, Standing};
 use splashtail_storage::{
     Idempotency, Item, Outcome, Owner, StorageError, TaskQuery, TaskRow, TaskState,
 };
@@ -109,7 +110,7 @@ impl Watch {
         let job = match job {
             Ok(job) => job,
             Err(NotOrdered::Later) => {
-                self.answered(server, Engine::on_not_ordered);
+                self.answered(server, |engine, now| engine.on_not_ordered(wave, now));
                 return;
             }
             Err(NotOrdered::Refused(why)) => {
@@ -117,17 +118,25 @@ impl Watch {
                     why: Some(why),
                     ..Ended::default()
                 };
-                self.answered(server, |engine, now| engine.on_banned(ended, now));
+                self.answered(server, |engine, now| engine.on_banned(wave, ended, now));
                 return;
             }
         };
         self.answered(server, |engine, now| {
-            engine.on_ordered(&job.to_string(), now)
+            engine.on_ordered(wave, &job.to_string(), now)
         });
         let why = self.outcome(server, job).await;
         self.clock.sleep(SETTLES).await;
-        let ended = ended(&self.ledger(job).await, why);
-        self.answered(server, |engine, now| engine.on_banned(ended, now));
+        let mut ended = ended(&self.ledger(job).await, why);
+        // Of an order whose intent was not written down before a process ended there were fewer.
+        if let Ok(Some(row)) = self.task(job).await
+            && let Ok(named) =
+                serde_json::from_value::<BTreeSet<Id>>(row.fields["Options"]["Users"].clone())
+        {
+            let users = order.users.iter().copied();
+            ended.untried = users.filter(|user| !named.contains(user)).collect();
+        }
+        self.answered(server, |engine, now| engine.on_banned(wave, ended, now));
     }
 
     /// The job that an earlier attempt at this order has made.

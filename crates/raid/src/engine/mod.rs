@@ -162,17 +162,17 @@ impl Engine {
     }
 
     pub fn set_policy(&mut self, policy: Policy) {
-        let acts = policy.mode.acts();
+        let (acts, is_off) = (policy.mode.acts(), policy.mode == Mode::Off);
         self.policy = policy;
         let Some(wave) = &mut self.wave else {
             return;
         };
-        match (wave.mode.acts(), acts) {
+        if acts && !wave.mode.acts() {
             // What a dry run would have done was not done.
-            (false, true) => self.wave = None,
+            self.wave = None;
+        } else if (!acts && wave.mode.acts() || is_off) && wave.phase == Phase::Open {
             // What was done is taken back or ends, and nothing follows.
-            (true, false) if wave.phase == Phase::Open => wave.phase = Phase::Over,
-            _ => {}
+            wave.phase = Phase::Over;
         }
     }
 
@@ -481,7 +481,7 @@ impl Engine {
             wave.kind == kind
                 && wave.phase != Phase::Dismissed
                 && wave.mode.acts() == self.acts()
-                && now.since(wave.last) < SAME
+                && (now.since(wave.last) < SAME || wave.order.is_some())
         })
     }
 
@@ -537,7 +537,8 @@ impl Engine {
         });
     }
 
-    /// Takes the cohort into the wave. `presses`: far more than usual come just now; `all`: everybody is judged, not only whom something is known of.
+    /// Takes the cohort into the wave. `presses`: far more than usual come just now; `all`: everybody is
+    /// judged, not only whom something is known of.
     fn absorb(
         &mut self,
         kind: StreamKind,

@@ -1,5 +1,7 @@
 //! What is done about a wave, in the order in which it helps, and what became of it.
 
+use std::collections::BTreeMap;
+
 use splashtail_guild::Id;
 
 use super::owed::{Answer, Owed, Raised, Turn};
@@ -43,6 +45,8 @@ pub struct Ended {
     pub banned: Vec<Id>,
     /// Discord did not let the bot.
     pub refused: Vec<Id>,
+    /// The job that was found does not name them: they wait for another.
+    pub untried: Vec<Id>,
     /// Why it ended before all were tried. Without it whoever is in neither list was spared.
     pub why: Option<String>,
 }
@@ -224,15 +228,19 @@ impl Engine {
             by: wave.approved_by,
             job: None,
         });
-        self.ordering.hurry();
+        // That of a wave of before is not waited for.
+        self.ordering = Turn::default();
         self.ordering.take(now);
         vec![Effect::Ban { users }, Effect::Show, Effect::Keep]
     }
 
-    /// A job carries the order out.
-    pub fn on_ordered(&mut self, job: &str, now: Moment) -> Vec<Effect> {
-        let Some(wave) = &mut self.wave else {
-            return Vec::new();
+    /// A job carries out the order of a wave.
+    pub fn on_ordered(&mut self, of: Id, job: &str, now: Moment) -> Vec<Effect> {
+        let wave = self.wave.as_mut().filter(|wave| wave.id == of);
+        let Some(wave) = wave else {
+            // It was let in, or its order would have kept it.
+            self.owed.lift(job, Vec::new(), None);
+            return self.settle(now);
         };
         let Some(order) = &mut wave.order else {
             return Vec::new();
@@ -257,42 +265,36 @@ impl Engine {
         effects
     }
 
-    /// How the order ended. Whoever is left waits again where it ended early.
-    pub fn on_banned(&mut self, ended: Ended, now: Moment) -> Vec<Effect> {
-        self.ordering.ends(&Answer::Done, now);
-        let Some(wave) = &mut self.wave else {
+    /// How the order of a wave ended. Whoever is left waits again where it ended early.
+    pub fn on_banned(&mut self, of: Id, ended: Ended, now: Moment) -> Vec<Effect> {
+        let Some(wave) = self.wave.as_mut().filter(|wave| wave.id == of) else {
             return Vec::new();
         };
         let Some(order) = wave.order.take() else {
             return Vec::new();
         };
+        self.ordering.ends(&Answer::Done, now);
         let left = match ended.why {
             // What stopped it may have stopped it for all.
             Some(_) => Fate::Free,
             None => Fate::Spared,
         };
-        let all = order.users.iter().map(|user| (user, left));
-        let refused = ended.refused.iter().map(|user| (user, Fate::Spared));
-        let banned = ended.banned.iter().map(|user| (user, Fate::Banned));
         // What is known better comes later.
-        let mut fates: Vec<(Id, Fate)> = Vec::new();
-        for (user, fate) in all.chain(refused).chain(banned) {
-            fates.push((*user, fate));
-        }
-        let pending: Vec<Id> = order
-            .users
-            .iter()
-            .copied()
-            .filter(|user| {
-                wave.people
-                    .get(&user.get())
-                    .is_some_and(|person| person.fate == Fate::Banning)
-            })
-            .collect();
+        let mut fates: BTreeMap<Id, Fate> = order.users.iter().map(|user| (*user, left)).collect();
+        let of = |users: &[Id], fate| {
+            users
+                .iter()
+                .map(move |user| (*user, fate))
+                .collect::<Vec<_>>()
+        };
+        fates.extend(of(&ended.untried, Fate::Free));
+        fates.extend(of(&ended.refused, Fate::Spared));
+        fates.extend(of(&ended.banned, Fate::Banned));
         for (user, fate) in fates {
+            let person = wave.people.get_mut(&user.get());
             // Others were let in meanwhile, or somebody saw their ban.
-            if pending.contains(&user) {
-                set(wave, user, fate);
+            if let Some(person) = person.filter(|person| person.fate == Fate::Banning) {
+                person.fate = fate;
             }
         }
         if ended.why.is_some() && wave.phase != Phase::Dismissed {
@@ -303,12 +305,13 @@ impl Engine {
 
     /// The order could not be given yet: it is given again, unless somebody let all in and nobody has
     /// taken it.
-    pub fn on_not_ordered(&mut self, now: Moment) -> Vec<Effect> {
+    pub fn on_not_ordered(&mut self, of: Id, now: Moment) -> Vec<Effect> {
+        let Some(wave) = self.wave.as_mut().filter(|wave| wave.id == of) else {
+            return Vec::new();
+        };
         self.ordering.ends(&Answer::Later, now);
-        if let Some(wave) = &mut self.wave
-            && wave.phase == Phase::Dismissed
-            && wave.order.as_ref().is_some_and(|order| order.job.is_none())
-        {
+        let is_unknown = wave.order.as_ref().is_some_and(|order| order.job.is_none());
+        if wave.phase == Phase::Dismissed && is_unknown {
             wave.order = None;
         }
         vec![Effect::Keep]

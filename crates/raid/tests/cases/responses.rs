@@ -187,7 +187,8 @@ fn bans_that_stop_are_not_repeated_without_a_word() {
         why: Some("the bot lacks Ban Members".to_owned()),
         ..Ended::default()
     };
-    world.engine.on_banned(ended, world.now);
+    let of = world.wave().id;
+    world.engine.on_banned(of, ended, world.now);
     let effects = world.engine.tick(world.now.plus(MINUTE));
     assert!(
         !effects
@@ -280,7 +281,8 @@ fn lift(users: Vec<Id>, tries: u32) -> Effect {
 fn bans_that_still_run_are_stopped_and_lifted_when_all_are_let_in() {
     let (mut world, ids) = raid(9, Mode::Ask, |_, _| {});
     order(&mut world);
-    world.engine.on_ordered("the job", world.now);
+    let of = world.wave().id;
+    world.engine.on_ordered(of, "the job", world.now);
     let effects = let_in(&mut world);
     assert!(effects.contains(&lift(Vec::new(), 0)), "{effects:?}");
     world.take(effects);
@@ -290,7 +292,8 @@ fn bans_that_still_run_are_stopped_and_lifted_when_all_are_let_in() {
         why: Some("stopped".to_owned()),
         ..Ended::default()
     };
-    world.engine.on_banned(ended, world.now);
+    let of = world.wave().id;
+    world.engine.on_banned(of, ended, world.now);
     let wave = world.wave();
     let banned = wave.with_fate(Fate::Banned) + wave.with_fate(Fate::Banning);
     assert_eq!((banned, wave.stopped.clone()), (0, None));
@@ -317,14 +320,16 @@ fn a_job_that_becomes_known_after_all_were_let_in_is_stopped_too() {
     order(&mut world);
     let effects = let_in(&mut world);
     assert!(!effects.iter().any(|of| matches!(of, Effect::Lift { .. })));
-    let effects = world.engine.on_ordered("the job", world.now);
+    let of = world.wave().id;
+    let effects = world.engine.on_ordered(of, "the job", world.now);
     assert!(effects.contains(&lift(Vec::new(), 0)), "{effects:?}");
 
     // Nobody took the order: it is not given after all.
     let (mut world, _) = raid(10, Mode::Ask, |_, _| {});
     order(&mut world);
     let_in(&mut world);
-    world.engine.on_not_ordered(world.now);
+    let of = world.wave().id;
+    world.engine.on_not_ordered(of, world.now);
     let effects = world.engine.tick(world.now.plus(MINUTE));
     assert!(!effects.iter().any(|of| matches!(of, Effect::Ban { .. })));
 }
@@ -333,7 +338,8 @@ fn a_job_that_becomes_known_after_all_were_let_in_is_stopped_too() {
 fn one_of_them_is_let_in_and_the_others_are_banned() {
     let (mut world, _) = raid(11, Mode::Ask, |_, _| {});
     order(&mut world);
-    world.engine.on_ordered("the job", world.now);
+    let of = world.wave().id;
+    world.engine.on_ordered(of, "the job", world.now);
     let users = world.wave().order.as_ref().unwrap().users.clone();
     let one = users[0];
     let effects = world.engine.let_in(one, SOMEBODY, world.now);
@@ -342,7 +348,8 @@ fn one_of_them_is_let_in_and_the_others_are_banned() {
         banned: users.clone(),
         ..Ended::default()
     };
-    world.engine.on_banned(ended, world.now);
+    let of = world.wave().id;
+    world.engine.on_banned(of, ended, world.now);
     let fate = |user: &Id| world.wave().people[&user.get()].fate;
     assert_eq!(fate(&one), Fate::LetIn);
     assert!(users[1..].iter().all(|user| fate(user) == Fate::Banned));

@@ -117,8 +117,9 @@ impl World {
                         banned: users.clone(),
                         ..Ended::default()
                     };
-                    engine.on_ordered("a job", now);
-                    engine.on_banned(ended, now);
+                    let of = engine.wave().expect("a wave").id;
+                    engine.on_ordered(of, "a job", now);
+                    engine.on_banned(of, ended, now);
                 }
                 Effect::Pause { until } => drop(engine.on_paused(*until, done, now)),
                 Effect::Unpause { .. } => drop(engine.on_unpaused(done, now)),
