@@ -176,7 +176,8 @@ impl Watch {
     /// A verdict that comes twice changes nothing.
     async fn refuse(&self, server: &Server, user: Id) -> Answer {
         let Some(request) = server.read(|engine| engine.request(user)) else {
-            return Answer::Refused("their request is not known any more".to_owned());
+            // Made before this process began: it is shown as out of reach.
+            return Answer::Refused(String::new());
         };
         let path = format!("/guilds/{}/requests/{request}", server.guild);
         let patch = self.discord.patch(path).idempotent(true);
