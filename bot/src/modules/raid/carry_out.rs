@@ -153,7 +153,8 @@ impl Watch {
             .await
     }
 
-    /// Done as well where somebody has set another one since, by what Discord says now: events may lag.
+    /// Where somebody has set another one since, by what Discord says now, there is nothing to put back:
+    /// events may lag.
     async fn level_back(&self, server: &Server, from: &[u8], to: u8, reason: &str) -> Answer {
         let _alone = server.acting.lock().await;
         let path = format!("/guilds/{}", server.guild);
@@ -169,7 +170,7 @@ impl Watch {
         };
         match from.iter().any(|ours| u64::from(*ours) == now) {
             true => self.level(server, to, reason).await,
-            false => Answer::Done,
+            false => Answer::Gone,
         }
     }
 

@@ -423,13 +423,16 @@ impl Engine {
         self.told(Step::Level, answer)
     }
 
-    /// `Done`, too, when somebody else has set another one.
+    /// `Gone`: somebody else has set another one, which stays.
     pub fn on_level_back(&mut self, answer: &Answer, now: Moment) -> Vec<Effect> {
         let Some(raised) = &mut self.owed.level else {
             return Vec::new();
         };
         raised.turn.ends(answer, now);
         raised.is_lowering = false;
+        if *answer == Answer::Done {
+            self.level = Some(raised.before);
+        }
         if matches!(answer, Answer::Done | Answer::Gone) {
             self.owed.level = None;
             if let Some(wave) = &mut self.wave {
