@@ -100,7 +100,10 @@ impl Watch {
         let job = match self.earlier(&order, &key).await {
             Ok(Some(job)) => Ok(job),
             // Somebody let them in before it was given.
-            Ok(None) if phase == Phase::Dismissed => Err(NotOrdered::Later),
+            Ok(None) if phase == Phase::Dismissed => {
+                self.answered(server, |engine, now| engine.on_withdrawn(wave, now));
+                return;
+            }
             Ok(None) => self.order(server, &order, raiders, &key).await,
             Err(error) => {
                 warn!(guild.id = %server.guild, error = %Chain(&error), "raiders are banned later");

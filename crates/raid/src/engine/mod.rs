@@ -62,7 +62,7 @@ pub enum Effect {
     Unpause { until: Moment },
     /// All of them, with what they wrote in the last hour: the order of the wave, which may have been
     /// given before. Answered by [`Engine::on_ordered`] and then [`Engine::on_banned`], or by
-    /// [`Engine::on_not_ordered`].
+    /// [`Engine::on_not_ordered`] or [`Engine::on_withdrawn`].
     Ban { users: Vec<Id> },
     /// They can do nothing until then. Answered by [`Engine::on_held`].
     Hold { user: Id, until: Moment },

@@ -303,16 +303,20 @@ impl Engine {
         vec![Effect::Show, Effect::Keep]
     }
 
-    /// The order could not be given yet: it is given again, unless somebody let all in and nobody has
-    /// taken it.
+    /// The order could not be given yet, or it is not known whether it was: that is looked up, or it is given
+    /// again.
     pub fn on_not_ordered(&mut self, of: Id, now: Moment) -> Vec<Effect> {
-        let Some(wave) = self.wave.as_mut().filter(|wave| wave.id == of) else {
-            return Vec::new();
-        };
-        self.ordering.ends(&Answer::Later, now);
-        let is_unknown = wave.order.as_ref().is_some_and(|order| order.job.is_none());
-        if wave.phase == Phase::Dismissed && is_unknown {
+        if self.wave.as_ref().is_some_and(|wave| wave.id == of) {
+            self.ordering.ends(&Answer::Later, now);
+        }
+        vec![Effect::Keep]
+    }
+
+    /// The order was never given, and all were let in meanwhile: it is not given after all.
+    pub fn on_withdrawn(&mut self, of: Id, now: Moment) -> Vec<Effect> {
+        if let Some(wave) = self.wave.as_mut().filter(|wave| wave.id == of) {
             wave.order = None;
+            self.ordering.ends(&Answer::Done, now);
         }
         vec![Effect::Keep]
     }

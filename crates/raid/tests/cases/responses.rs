@@ -330,8 +330,12 @@ fn a_job_that_becomes_known_after_all_were_let_in_is_stopped_too() {
     let_in(&mut world);
     let of = world.wave().id;
     world.engine.on_not_ordered(of, world.now);
+    let bans = |effects: &[Effect]| effects.iter().any(|of| matches!(of, Effect::Ban { .. }));
     let effects = world.engine.tick(world.now.plus(MINUTE));
-    assert!(!effects.iter().any(|of| matches!(of, Effect::Ban { .. })));
+    assert!(bans(&effects), "it is looked up: {effects:?}");
+    world.engine.on_withdrawn(of, world.now);
+    let effects = world.engine.tick(world.now.plus(2 * MINUTE));
+    assert!(!bans(&effects) && world.wave().order.is_none());
 }
 
 #[test]
