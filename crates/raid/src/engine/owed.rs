@@ -118,11 +118,11 @@ impl Owed {
     }
 
     pub fn lift(&mut self, job: &str, users: Vec<Id>, by: Option<Id>) {
-        let known = self
+        let is_known = self
             .lifts
             .iter()
-            .find(|lift| lift.job == job && (lift.users == users || lift.users.is_empty()));
-        if known.is_none() {
+            .any(|lift| lift.job == job && (lift.users == users || lift.users.is_empty()));
+        if !is_known {
             self.lifts.push(Lift {
                 job: job.to_owned(),
                 users,
