@@ -58,6 +58,12 @@ struct Call {
     stopped: Option<(String, String)>,
 }
 
+/// By which the jobserver knows an order again. Of one that failed nothing is asked again: the next has
+/// another number.
+fn key(wave: Id, order: &Order) -> String {
+    format!("raid-{wave}-{}", order.number)
+}
+
 /// What became of those whom a job was to ban. `why`: the job itself did not come to a good end.
 fn ended(items: &[Item], why: Option<String>) -> Ended {
     let mut ended = Ended::default();
@@ -95,16 +101,14 @@ impl Watch {
         let Some((wave, phase, order, raiders)) = known else {
             return;
         };
-        // Of what was asked nothing is asked again; a new order has a new number.
-        let key = format!("raid-{wave}-{}", order.number);
-        let job = match self.earlier(&order, &key).await {
+        let job = match self.earlier(wave, &order).await {
             Ok(Some(job)) => Ok(job),
             // Somebody let them in before it was given.
             Ok(None) if phase == Phase::Dismissed => {
                 self.answered(server, |engine, now| engine.on_withdrawn(wave, now));
                 return;
             }
-            Ok(None) => self.order(server, &order, raiders, &key).await,
+            Ok(None) => self.order(server, (wave, &order), raiders).await,
             Err(error) => {
                 warn!(guild.id = %server.guild, error = %Chain(&error), "raiders are banned later");
                 Err(NotOrdered::Later)
@@ -143,13 +147,17 @@ impl Watch {
     }
 
     /// The job that an earlier attempt at this order has made.
-    async fn earlier(&self, order: &Order, key: &str) -> Result<Option<TaskId>, StorageError> {
+    pub(super) async fn earlier(
+        &self,
+        wave: Id,
+        order: &Order,
+    ) -> Result<Option<TaskId>, StorageError> {
         if let Some(job) = order.job.as_deref().and_then(|job| job.parse().ok()) {
             return Ok(Some(job));
         }
         let used = Idempotency {
             client: CLIENT.to_owned(),
-            key: key.to_owned(),
+            key: key(wave, order),
         };
         let row = self.storage.tasks().repeated(KIND, &used).await?;
         Ok(row.map(|row| row.id))
@@ -187,9 +195,8 @@ impl Watch {
     async fn order(
         &self,
         server: &Server,
-        order: &Order,
+        (wave, order): (Id, &Order),
         raiders: usize,
-        key: &str,
     ) -> Result<TaskId, NotOrdered> {
         let language = self.language(server);
         match self.is_guarded(server.guild, order.users.len()).await {
@@ -229,7 +236,7 @@ impl Watch {
             })
         });
         match is_wanted {
-            true => self.create(data, key).await,
+            true => self.create(data, &key(wave, order)).await,
             false => Err(NotOrdered::Later),
         }
     }
