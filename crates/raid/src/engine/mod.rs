@@ -253,7 +253,18 @@ impl Engine {
             .wave
             .as_ref()
             .is_some_and(|wave| wave.phase == Phase::Open || wave.order.is_some());
-        !goes_on && self.owed.is_empty()
+        !goes_on && !self.has_waiting() && self.owed.is_empty()
+    }
+
+    /// Somebody is to be banned who comes with the next order.
+    fn has_waiting(&self) -> bool {
+        let is_auto = self.policy.mode == Mode::Auto;
+        self.acts()
+            && self.wave.as_ref().is_some_and(|wave| {
+                let is_next = wave.approved && wave.stopped.is_none();
+                let mut people = wave.people.values();
+                is_next && people.any(|of| of.is_waiting() && !(is_auto && of.is_late))
+            })
     }
 
     /// Whether so little is remembered of who came that nothing is lost with it: what is written down is all
