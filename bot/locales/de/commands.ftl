@@ -532,7 +532,9 @@ command-raid-ban = bannen
 command-raid-hold = festhalten
     .description = Hält alle der letzten Welle fest, die vielleicht Angreifer sind.
 command-raid-letin = hereinlassen
-    .description = Lässt alle der letzten Welle herein: Es war nichts.
+    .description = Lässt alle der letzten Welle herein oder eine Person: Es war nichts.
+    .option-person = person
+    .about-person = Nur diese; eine ID genügt
 command-raid-undo = rückgängig
     .description = Nimmt zurück, was gegen die letzte Welle getan wurde, auch Banns.
 

@@ -30,6 +30,16 @@ raid-late = { $count ->
    *[other] { $count } Konten kamen, während ich nichts hörte
 }
 raid-stopped = Das Bannen endete vorzeitig: { $why }
+raid-approved = Banns gebilligt von { $who }
+raid-approved-policy = Banns durch eure Einstellung gebilligt
+raid-let-in-by = Hereingelassen von { $who }
+raid-refused-pause = Einladungen können nicht ruhen: { $why }
+raid-refused-unpause = Die Ruhe der Einladungen kann nicht enden: { $why }
+raid-refused-level = Die Verifizierungsstufe lässt sich nicht anheben, also wird einzeln festgehalten: { $why }
+raid-refused-level-back = Die Verifizierungsstufe lässt sich nicht zurücksetzen: { $why }
+raid-refused-release = Jemand kann nicht freigelassen werden: { $why }
+raid-refused-lift = Banns können nicht aufgehoben werden: { $why }
+raid-job-gone = der Auftrag ist nicht mehr da
 raid-cut = Es kamen mehr als die { $most }, die aufgeführt sind
 raid-foot = Welle { $id }
 raid-button-ban = { $count } bannen
@@ -70,6 +80,10 @@ raid-reason-ban = { $count ->
     [one] Raid von { $count } Konto
    *[other] Raid von { $count } Konten
 }
+raid-reason-ban-by = { $count ->
+    [one] Raid von { $count } Konto, gebilligt von { $by }
+   *[other] Raid von { $count } Konten, gebilligt von { $by }
+}
 raid-reason-undo = Es war kein Raid
 raid-none = In letzter Zeit kam niemand in Scharen.
 raid-not-latest = Seither kam eine andere Welle. `/{ command-raid } { command-raid-people }` zeigt die letzte.
@@ -82,7 +96,11 @@ raid-said-ban = { $count ->
    *[other] { $count } Angreifer werden gebannt, und wer noch kommt.
 }
 raid-said-hold = Wer vielleicht ein Angreifer ist, wird eine Stunde festgehalten.
-raid-said-letin = Alle sind hereingelassen, und Einladungen gelten wieder. Niemand von ihnen wird 30 Tage lang verdächtigt.
+raid-said-letin = { $bans ->
+    [0] Alle sind hereingelassen, und Einladungen gelten wieder. Niemand von ihnen wird 30 Tage lang verdächtigt.
+   *[other] Alle sind hereingelassen, und Einladungen gelten wieder. Laufende Banns halten an, und alle werden aufgehoben. Niemand von ihnen wird 30 Tage lang verdächtigt.
+}
+raid-said-letin-one = { $who } darf bleiben: Was gegen sie oder ihn getan wurde, wird zurückgenommen, und 30 Tage lang gibt es keinen Verdacht.
 raid-said-undo = { $count ->
     [0] Was getan wurde, ist zurückgenommen. Gebannt war niemand.
    *[other] Was getan wurde, ist zurückgenommen, und die Banns werden aufgehoben.

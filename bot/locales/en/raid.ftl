@@ -30,6 +30,16 @@ raid-late = { $count ->
    *[other] { $count } accounts came while I heard nothing
 }
 raid-stopped = The bans ended early: { $why }
+raid-approved = Bans approved by { $who }
+raid-approved-policy = Bans approved by your policy
+raid-let-in-by = Let in by { $who }
+raid-refused-pause = Invites cannot be paused: { $why }
+raid-refused-unpause = The pause of invites cannot be ended: { $why }
+raid-refused-level = The verification level cannot be raised, so people are held one by one: { $why }
+raid-refused-level-back = The verification level cannot be put back: { $why }
+raid-refused-release = Somebody cannot be released: { $why }
+raid-refused-lift = Bans cannot be lifted: { $why }
+raid-job-gone = the job is not there any more
 raid-cut = More came than the { $most } that are listed
 raid-foot = Wave { $id }
 raid-button-ban = Ban { $count }
@@ -70,6 +80,10 @@ raid-reason-ban = { $count ->
     [one] Raid of { $count } account
    *[other] Raid of { $count } accounts
 }
+raid-reason-ban-by = { $count ->
+    [one] Raid of { $count } account, approved by { $by }
+   *[other] Raid of { $count } accounts, approved by { $by }
+}
 raid-reason-undo = It was no raid
 raid-none = Nobody came in a crowd lately.
 raid-not-latest = Another wave came since. `/raid people` shows the latest.
@@ -82,7 +96,11 @@ raid-said-ban = { $count ->
    *[other] { $count } raiders are being banned, and those who still come.
 }
 raid-said-hold = Whoever may be a raider is held for an hour.
-raid-said-letin = Everybody is let in, and invites work again. Nobody of them is suspected for 30 days.
+raid-said-letin = { $bans ->
+    [0] Everybody is let in, and invites work again. Nobody of them is suspected for 30 days.
+   *[other] Everybody is let in, and invites work again. Bans that still run are stopped, and all are lifted. Nobody of them is suspected for 30 days.
+}
+raid-said-letin-one = { $who } may stay: what was done about them is taken back, and they are not suspected for 30 days.
 raid-said-undo = { $count ->
     [0] What was done is taken back. Nobody was banned.
    *[other] What was done is taken back, and the bans are being lifted.

@@ -12,6 +12,7 @@ pub mod outage;
 pub mod platform;
 pub mod portrait;
 pub mod proxied;
+pub mod raids;
 pub mod strangers;
 pub mod tapped;
 pub mod transcript;

@@ -21,7 +21,7 @@ struct Old {
 }
 
 /// By the database's clock: a host that is ahead deletes nothing.
-const OLD: [Old; 11] = [
+const OLD: [Old; 12] = [
     Old {
         what: "expired tokens",
         delete: |storage| storage.tokens().purge(),
@@ -54,6 +54,11 @@ const OLD: [Old; 11] = [
     Old {
         what: "waves of newcomers",
         delete: |storage| storage.raids().purge_waves(DAY * 90),
+    },
+    Old {
+        what: "what is usual in servers to which nobody comes",
+        // Joins of longer ago are no history.
+        delete: |storage| storage.raids().purge_habits(DAY * 90),
     },
     Old {
         what: "structures of incidents",

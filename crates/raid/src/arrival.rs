@@ -20,6 +20,8 @@ pub struct Arrival {
     /// Discord marked the account as a spammer's once (`1 << 20`), which is a hint and no more.
     pub is_spammer: bool,
     pub exempt: Exempt,
+    /// The rules are still to be accepted.
+    pub is_pending: bool,
     /// It was told after a time in which nothing was: nobody is banned for it without being asked.
     pub is_late: bool,
 }

@@ -6,6 +6,7 @@ use crate::baseline::Baseline;
 use crate::chance;
 use crate::family::{Evidence, Window, strongest, variance};
 use crate::moment::{HOUR, MINUTE, Moment, SECOND};
+use crate::policy::Expected;
 use crate::ring::{Record, Ring};
 use crate::shares::Shares;
 
@@ -26,6 +27,8 @@ const WAVE: f64 = 5.0;
 const FEWEST: u32 = 5;
 const RAID: f64 = 7.0;
 const CERTAIN: f64 = 9.0;
+/// What came in no longer time than this goes on.
+const LATELY: u64 = 10 * MINUTE;
 /// From here on Discord's own suspicion counts.
 const LIKELY: f64 = 5.0;
 
@@ -50,7 +53,10 @@ pub struct Verdict {
     pub grade: Grade,
     /// `R`: the chance of so many is one in ten to the power of it.
     pub rate: f64,
-    /// The window in which that is.
+    /// The same of the last ten minutes alone: whether it still goes on.
+    #[serde(default)]
+    pub lately: f64,
+    /// The window in which `rate` is.
     pub window: u64,
     pub came: u32,
     pub usual: f64,
@@ -64,12 +70,14 @@ pub struct Verdict {
 /// What is known besides those who came.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Known {
-    /// Arrivals per hour that people said would come.
-    pub announced: f64,
+    /// People said that a crowd would come.
+    pub expected: Option<Expected>,
     /// More is needed for a raid, since there is a reason for a crowd.
     pub has_cause: bool,
     /// Discord itself saw a raid lately.
     pub discord_warned: bool,
+    /// Who came until then belongs to a wave that is over, and is no sign of another.
+    pub since: Option<Moment>,
 }
 
 pub(crate) fn judge(
@@ -82,17 +90,25 @@ pub(crate) fn judge(
     let mut verdict = Verdict::default();
     let mut is_wave = false;
     let mean = |length: u64| {
-        let announced = known.announced * length as f64 / HOUR as f64;
-        baseline.expected(now.minus(length), now) + announced
+        let from = now.minus(length);
+        let announced = known.expected;
+        baseline.expected(from, now) + announced.map_or(0.0, |of| of.between(from, now))
+    };
+    let begin = |length: u64| {
+        let from = now.minus(length);
+        known.since.map_or(from, |since| from.max(since.plus(1)))
     };
     for (length, unsteady) in WINDOWS {
-        let came = ring.between(now.minus(length), now).count() as u32;
+        let came = ring.between(begin(length), now).count() as u32;
         if came == 0 {
             continue;
         }
         let mean = mean(length);
         let rate = -chance::crowd(f64::from(came), mean, variance(mean, unsteady));
         is_wave |= rate >= WAVE && came >= FEWEST;
+        if length <= LATELY {
+            verdict.lately = verdict.lately.max(rate);
+        }
         if rate > verdict.rate {
             verdict.rate = rate;
             (verdict.window, verdict.came, verdict.usual) = (length, came, mean);
@@ -101,7 +117,7 @@ pub(crate) fn judge(
     let mut fresh = 0.0;
     if verdict.rate >= SUSPICIOUS {
         for (length, unsteady) in WINDOWS {
-            let came: Vec<Record> = ring.between(now.minus(length), now).copied().collect();
+            let came: Vec<Record> = ring.between(begin(length), now).copied().collect();
             let window = Window {
                 length,
                 mean: mean(length),

@@ -17,6 +17,8 @@ const SHARED: f64 = 0.5;
 pub struct Name {
     /// Letters alone, by what they look like (Unicode TR39); empty where there are none.
     pub(crate) key: Box<str>,
+    /// Letters of the name; what it looks like may have more or fewer.
+    letters: usize,
     /// Equal for names that are built alike: `word1234` and `bird5678`.
     pub(crate) shape: u32,
     /// One word, with up to five digits behind it or none, as many people are called.
@@ -39,9 +41,12 @@ impl Name {
         let runs = runs(&plain);
         // Digits look like letters, so they go first.
         let letters: String = plain.chars().filter(|c| c.is_alphabetic()).collect();
-        let key = skeleton(&letters).collect::<String>().to_lowercase();
+        let looks = skeleton(&letters).collect::<String>().to_lowercase();
+        // A skeleton is taken apart: accents and syllables into pieces, and `m` into what looks like it.
+        let whole: String = looks.as_str().nfc().collect();
         Self {
-            key: key.into_boxed_str(),
+            key: whole.replace("rn", "m").into_boxed_str(),
+            letters: letters.chars().count(),
             shape: shape(&runs),
             is_common_shape: matches!(
                 runs[..],
@@ -51,7 +56,8 @@ impl Name {
     }
 
     /// Whether one may have been made from the other.
-    pub(crate) fn is_like(&self, key: &str) -> bool {
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let (key, shorter) = (&*other.key, self.letters.min(other.letters));
         if self.key.is_empty() || key.is_empty() {
             return false;
         }
@@ -59,7 +65,6 @@ impl Name {
             return true;
         }
         let (own, other) = (self.key.chars().count(), key.chars().count());
-        let shorter = own.min(other);
         if shorter < SHORTEST_SIMILAR {
             return false;
         }
@@ -201,15 +206,23 @@ mod tests {
 
     #[test]
     fn names_that_look_alike() {
-        let like = |one: &str, other: &str| Name::of(one).is_like(&Name::of(other).key);
+        let like = |one: &str, other: &str| Name::of(one).is_like(&Name::of(other));
         // Cyrillic, full width, digits and case.
         assert!(like("раураl", "paypal"));
         assert!(like("ＳｔａｒＬｉｇｈｔ", "starlight77"));
         assert!(like("starlight", "starlihgt"), "two letters swapped");
         assert!(like("starlight", "starlights"));
         assert!(like("midnightwolfpack", "midnightwolf"));
+        assert!(
+            like("mark", "park"),
+            "one letter, though `m` looks like two"
+        );
+        assert!(like("rnidnight", "midnight"));
         for (one, other) in [
             ("anna", "berta"),
+            // Three letters, and two syllables of five pieces.
+            ("mmm", "mmn"),
+            ("민수", "민서"),
             ("mia", "mio"),
             ("10027", "10028"),
             ("", ""),
@@ -222,7 +235,7 @@ mod tests {
         #[test]
         fn no_name_breaks_it(one in ".{0,60}", other in ".{0,60}") {
             let (one, other) = (Name::of(&one), Name::of(&other));
-            prop_assert_eq!(one.is_like(&other.key), other.is_like(&one.key));
+            prop_assert_eq!(one.is_like(&other), other.is_like(&one));
             prop_assert!(one.shape != 0);
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::moment::{DAY, HOUR, Moment};
+use crate::moment::{DAY, Moment};
 
 /// People whose coming can be announced at most.
 const MOST_EXPECTED: u32 = 100_000;
@@ -36,11 +36,19 @@ impl Expected {
         self.people > 0 && self.people <= MOST_EXPECTED && long > 0 && long <= LONGEST_EXPECTED
     }
 
-    /// Arrivals per hour on top of the usual ones.
-    pub(crate) fn rate(&self, now: Moment) -> Option<f64> {
-        let hours = self.until.since(self.from) as f64 / HOUR as f64;
-        (now >= self.from && now < self.until && hours > 0.0)
-            .then(|| f64::from(self.people) / hours)
+    pub(crate) fn is_on(&self, now: Moment) -> bool {
+        now >= self.from && now < self.until
+    }
+
+    /// Arrivals between two moments on top of the usual ones: those of the announced time alone, however
+    /// long ago that ended.
+    pub(crate) fn between(&self, from: Moment, to: Moment) -> f64 {
+        let all = self.until.since(self.from) as f64;
+        let within = to.min(self.until).since(from.max(self.from)) as f64;
+        match all > 0.0 {
+            true => f64::from(self.people) * within / all,
+            false => 0.0,
+        }
     }
 }
 
@@ -50,6 +58,13 @@ pub struct Policy {
     /// Invites are paused for a quarter of an hour when far more come than usual.
     pub pauses_waves: bool,
     pub expected: Option<Expected>,
+}
+
+impl Mode {
+    /// Whether something is done, and not only told.
+    pub const fn acts(self) -> bool {
+        matches!(self, Self::Ask | Self::Auto)
+    }
 }
 
 impl Policy {
@@ -66,5 +81,28 @@ impl Policy {
             pauses_waves,
             expected: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::moment::HOUR;
+
+    #[test]
+    fn who_is_announced_is_counted_in_the_announced_time_alone() {
+        let from = Moment(1_795_996_800_000);
+        let expected = Expected {
+            from,
+            until: from.plus(6 * HOUR),
+            people: 600,
+        };
+        let between = |a: u64, b: u64| expected.between(from.plus(a * HOUR), from.plus(b * HOUR));
+        assert_eq!(between(0, 1), 100.0);
+        // A window that reaches back into it still knows them.
+        assert_eq!(between(5, 9), 100.0);
+        assert_eq!(between(6, 9), 0.0);
+        assert_eq!(expected.between(from.minus(6 * HOUR), from), 0.0);
+        assert!(expected.is_on(from) && !expected.is_on(expected.until));
     }
 }

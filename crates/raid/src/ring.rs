@@ -30,6 +30,8 @@ impl Traits {
     pub const COMMON_SHAPE: Self = Self(1 << 8);
     pub const SPAMMER: Self = Self(1 << 9);
     pub const TRAPPED: Self = Self(1 << 10);
+    /// The rules are still to be accepted.
+    pub const PENDING: Self = Self(1 << 11);
 
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -37,6 +39,10 @@ impl Traits {
 
     pub const fn add(&mut self, other: Self) {
         self.0 |= other.0;
+    }
+
+    pub const fn remove(&mut self, other: Self) {
+        self.0 &= !other.0;
     }
 
     pub const fn with(mut self, other: Self, is_so: bool) -> Self {
@@ -74,7 +80,8 @@ impl Record {
             .with(Traits::BARE, arrival.avatar == 0 && !arrival.is_invested)
             .with(Traits::INVESTED, arrival.is_invested)
             .with(Traits::COMMON_SHAPE, arrival.name.is_common_shape)
-            .with(Traits::SPAMMER, arrival.is_spammer);
+            .with(Traits::SPAMMER, arrival.is_spammer)
+            .with(Traits::PENDING, arrival.is_pending);
         Self {
             user: arrival.user.get(),
             at: arrival.at,
@@ -123,6 +130,11 @@ impl Ring {
 
     pub fn get(&self, user: u64) -> Option<&Record> {
         self.position(user).and_then(|at| self.0.get(at))
+    }
+
+    /// When the latest came.
+    pub fn newest(&self) -> Option<Moment> {
+        self.0.back().map(|last| last.at)
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Record> {

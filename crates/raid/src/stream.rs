@@ -61,7 +61,8 @@ impl Stream {
 
     pub fn judge(&mut self, known: Known, now: Moment) -> Verdict {
         let verdict = judge(&self.ring, &self.baseline, &self.shares, known, now);
-        if verdict.grade >= Grade::Wave || known.announced > 0.0 {
+        let is_announced = known.expected.is_some_and(|of| of.is_on(now));
+        if verdict.grade >= Grade::Wave || is_announced {
             self.baseline.taint(now);
         }
         verdict

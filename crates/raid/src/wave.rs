@@ -28,24 +28,68 @@ pub struct Wave {
     pub declared: Option<Moment>,
     /// The latest of the cohort came.
     pub last: Moment,
-    /// Until when newcomers were kept out.
+    /// Until when newcomers are kept out, as Discord has taken it.
     pub paused_until: Option<Moment>,
-    /// What was asked of newcomers before it was raised, and to what.
-    pub level: Option<(u8, u8)>,
+    /// The same as it was asked for, until Discord answers.
+    #[serde(default)]
+    pub pausing: Option<Moment>,
+    /// What newcomers are asked for because of it, as Discord has taken it.
+    pub level: Option<u8>,
+    /// Somebody set another one meanwhile, which stays.
+    #[serde(default)]
+    pub is_level_theirs: bool,
     /// Once so many accounts were new that it said enough by itself.
     #[serde(default)]
     pub is_fresh: bool,
     /// Somebody, or the policy, said that raiders are banned.
     pub approved: bool,
+    /// Who said so; without one it was the policy.
+    #[serde(default)]
+    pub approved_by: Option<Id>,
+    /// Who let everybody in.
+    #[serde(default)]
+    pub dismissed_by: Option<Id>,
     pub people: BTreeMap<u64, Person>,
     /// More came than are remembered.
     pub is_cut: bool,
     /// The jobs that banned, for whoever takes them back.
     #[serde(default)]
     pub jobs: Vec<String>,
+    /// Orders so far: no two of a wave have one number.
+    #[serde(default)]
+    pub orders: u32,
+    /// The one that is under way.
+    #[serde(default)]
+    pub order: Option<Order>,
+    /// Steps that the bot may not take, and why.
+    #[serde(default)]
+    pub refused: BTreeMap<Step, String>,
     /// Why bans came to an end before all were banned.
     #[serde(default)]
     pub stopped: Option<String>,
+}
+
+/// People who are banned together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    pub number: u32,
+    pub users: Vec<Id>,
+    /// Who said so; without one it was the policy.
+    pub by: Option<Id>,
+    /// The job, as far as it is known.
+    pub job: Option<String>,
+}
+
+/// What can be refused beside what is about one person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    Pause,
+    Unpause,
+    Level,
+    LevelBack,
+    Release,
+    Lift,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -80,12 +124,18 @@ pub enum Fate {
     /// Nothing was done.
     #[default]
     Free,
+    /// They are about to be held.
+    Holding,
     Held,
     /// A ban is under way.
     Banning,
     Banned,
+    /// Their request is about to be refused.
+    Refusing,
     /// Their request was refused.
     Refused,
+    /// They may stay; that they can act again is under way.
+    Releasing,
     LetIn,
     /// Discord, or their place in the server, does not let the bot act on them.
     Spared,
@@ -123,11 +173,14 @@ impl Person {
     pub(crate) fn is_waiting(&self) -> bool {
         self.standing == Standing::Raider
             && self.exempt == Exempt::No
-            && matches!(self.fate, Fate::Free | Fate::Held)
+            && matches!(self.fate, Fate::Free | Fate::Holding | Fate::Held)
     }
 
     /// Whether they are to be kept from doing anything.
     pub(crate) fn is_to_be_held(&self) -> bool {
-        self.standing >= Standing::Suspect && self.exempt == Exempt::No && self.fate == Fate::Free
+        self.standing >= Standing::Suspect
+            && self.exempt == Exempt::No
+            && self.fate == Fate::Free
+            && !self.is_gone
     }
 }

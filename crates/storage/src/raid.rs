@@ -17,10 +17,13 @@ pub trait RaidStore: Send + Sync {
     /// What the engine of a server knew last.
     async fn habits(&self, guild: GuildId) -> Result<Option<String>, StorageError>;
 
+    /// `is_unsettled`: something goes on there, or is to be taken back, so that whoever begins next has to
+    /// go on with it.
     async fn set_habits(
         &self,
         guild: GuildId,
         habits: &str,
+        is_unsettled: bool,
         at: DateTime<Utc>,
     ) -> Result<(), StorageError>;
 
@@ -40,12 +43,12 @@ pub trait RaidStore: Send + Sync {
     /// The newest waves.
     async fn waves(&self, guild: GuildId, limit: u32) -> Result<Vec<WaveRow>, StorageError>;
 
-    /// Servers with a wave that changed since then.
-    async fn raided_since(
-        &self,
-        since: DateTime<Utc>,
-        limit: u32,
-    ) -> Result<Vec<GuildId>, StorageError>;
+    /// Servers that are unsettled, however long ago they were written down; the newest first.
+    async fn unsettled(&self, limit: u32) -> Result<Vec<GuildId>, StorageError>;
+
+    /// Deletes habits that did not change for so long by the database's clock, at most
+    /// [`PURGED_AT_ONCE`]; how many.
+    async fn purge_habits(&self, older_than: Duration) -> Result<u64, StorageError>;
 
     /// Deletes waves that did not change for so long by the database's clock, at most
     /// [`PURGED_AT_ONCE`]; how many.
@@ -72,8 +75,9 @@ impl Storage {
 const HABITS: &str = "SELECT habits FROM raid_habits WHERE guild_id = $1";
 
 const SET_HABITS: &str = "\
-    INSERT INTO raid_habits (guild_id, habits, updated_at) VALUES ($1, $2, $3) \
-    ON CONFLICT (guild_id) DO UPDATE SET habits = excluded.habits, updated_at = excluded.updated_at";
+    INSERT INTO raid_habits (guild_id, habits, unsettled_at, updated_at) VALUES ($1, $2, $3, $4) \
+    ON CONFLICT (guild_id) DO UPDATE SET habits = excluded.habits, \
+        unsettled_at = excluded.unsettled_at, updated_at = excluded.updated_at";
 
 const PUT_WAVE: &str = "\
     INSERT INTO raid_waves (guild_id, wave_id, grade, document, updated_at) \
@@ -90,8 +94,22 @@ const WAVE: &str = "SELECT * FROM raid_waves WHERE guild_id = $1 AND wave_id = $
 const WAVES: &str = "\
     SELECT * FROM raid_waves WHERE guild_id = $1 ORDER BY wave_id DESC LIMIT $2";
 
-const RAIDED: &str = "\
-    SELECT DISTINCT guild_id FROM raid_waves WHERE updated_at >= $1 LIMIT $2";
+const UNSETTLED: &str = "\
+    SELECT guild_id FROM raid_habits WHERE unsettled_at IS NOT NULL \
+    ORDER BY unsettled_at DESC LIMIT $1";
+
+macro_rules! purge_habits {
+    ($engine:ident) => {
+        concat!(
+            "DELETE FROM raid_habits WHERE guild_id IN (SELECT guild_id FROM raid_habits \
+             WHERE updated_at < ",
+            before!($engine, "$1"),
+            " ORDER BY updated_at LIMIT $2)"
+        )
+    };
+}
+
+const PURGE_HABITS: Sql = clocked!(purge_habits);
 
 macro_rules! purge {
     ($engine:ident) => {
@@ -117,9 +135,14 @@ impl RaidStore for Engine {
         &self,
         guild: GuildId,
         habits: &str,
+        is_unsettled: bool,
         at: DateTime<Utc>,
     ) -> Result<(), StorageError> {
-        let set = query(SET_HABITS).bind(guild).bind(habits).bind(at);
+        let set = query(SET_HABITS)
+            .bind(guild)
+            .bind(habits)
+            .bind(is_unsettled.then_some(at))
+            .bind(at);
         self.execute(set).await.map(drop)
     }
 
@@ -157,15 +180,14 @@ impl RaidStore for Engine {
         self.fetch_all(list).await?.iter().map(read).collect()
     }
 
-    async fn raided_since(
-        &self,
-        since: DateTime<Utc>,
-        limit: u32,
-    ) -> Result<Vec<GuildId>, StorageError> {
-        let rows = self
-            .fetch_all(query(RAIDED).bind(since).bind(limit))
-            .await?;
+    async fn unsettled(&self, limit: u32) -> Result<Vec<GuildId>, StorageError> {
+        let rows = self.fetch_all(query(UNSETTLED).bind(limit)).await?;
         rows.iter().map(|row| row.get("guild_id")).collect()
+    }
+
+    async fn purge_habits(&self, older_than: Duration) -> Result<u64, StorageError> {
+        let purge = query(PURGE_HABITS).bind(length(older_than));
+        self.execute(purge.bind(PURGED_AT_ONCE)).await
     }
 
     async fn purge_waves(&self, older_than: Duration) -> Result<u64, StorageError> {

@@ -126,6 +126,7 @@ impl User {
                 true => Exempt::Bot,
                 false => exempt,
             },
+            is_pending: false,
             is_late: false,
         }
     }
@@ -141,7 +142,10 @@ impl Member {
         now: Moment,
     ) -> Arrival {
         let at = self.joined_at.map_or(now, moment);
-        self.user.arrives(at, self.exempt(guild, facts, trust))
+        Arrival {
+            is_pending: self.pending,
+            ..self.user.arrives(at, self.exempt(guild, facts, trust))
+        }
     }
 
     fn exempt(&self, guild: GuildId, facts: &Facts, trust: Option<&Policy>) -> Exempt {
@@ -248,6 +252,7 @@ mod tests {
         };
         let plain = arrives(json!({}));
         assert_eq!((plain.exempt, plain.avatar), (Exempt::No, 0));
+        assert!(!plain.is_pending && arrives(json!({"pending": true})).is_pending);
         assert_eq!(plain.at.0 % 1000, 400);
         let booster = arrives(json!({"premium_since": "2026-01-01T00:00:00Z"}));
         assert_eq!(booster.exempt, Exempt::Booster);

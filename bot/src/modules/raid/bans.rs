@@ -1,17 +1,21 @@
 //! Banning the raiders of a wave, and taking that back: jobs of the jobserver.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use splashtail_api_types::job_kinds;
 use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_core::telemetry::Chain;
 use splashtail_guild::Id;
 use splashtail_ipc::clients::ClientError;
-use splashtail_raid::{Effect, Engine, Fate, Phase};
-use splashtail_storage::{Owner, StorageError, TaskQuery, TaskRow, TaskState};
+use splashtail_raid::{Answer, Ended, Order, Phase, Standing};
+use splashtail_storage::{
+    Idempotency, Item, Outcome, Owner, StorageError, TaskQuery, TaskRow, TaskState,
+};
 use tracing::warn;
 
 use super::server::Server;
@@ -29,8 +33,10 @@ const MESSAGES: u32 = 60 * 60;
 const LOOK: Duration = Duration::from_millis(500);
 /// Events of bans may come later than the job ends.
 const SETTLES: Duration = Duration::from_secs(3);
-/// Attempts to order something while another job of its kind has the server.
-const ATTEMPTS: u32 = 240;
+/// Of a job's ledger so much is read at once.
+const CALLS: u32 = 500;
+/// The bot, as the jobserver knows it.
+const CLIENT: &str = "bot";
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Why a job was not ordered.
@@ -40,62 +46,121 @@ enum NotOrdered {
     Refused(String),
 }
 
-impl Watch {
-    /// Has raiders banned, and tells the engine who was.
-    pub(super) async fn ban(self: &Arc<Self>, server: &Arc<Server>, users: Vec<Id>) {
-        // Somebody let them in meanwhile.
-        let goes_on = |engine: &Engine| {
-            let wave = engine.wave();
-            wave.is_some_and(|wave| wave.phase != Phase::Dismissed)
-        };
-        if !server.read(goes_on) {
-            return;
+/// What a job's ledger keeps of a call, as `splashtail-jobserver` writes it: everybody of it is in one list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Call {
+    banned: Vec<Id>,
+    /// Before.
+    already: Vec<Id>,
+    failed: Vec<Id>,
+    /// Why the rest was not tried: code and words.
+    stopped: Option<(String, String)>,
+}
+
+/// By which the jobserver knows an order again. Of one that failed nothing is asked again: the next has
+/// another number.
+fn key(wave: Id, order: &Order) -> String {
+    format!("raid-{wave}-{}", order.number)
+}
+
+/// What became of those whom a job was to ban. `why`: the job itself did not come to a good end.
+fn ended(items: &[Item], why: Option<String>) -> Ended {
+    let mut ended = Ended::default();
+    for item in items.iter().filter(|item| item.name.starts_with("ban/")) {
+        let users = serde_json::from_value::<Vec<Id>>(item.before["users"].clone());
+        let call = item.after.as_deref().map(serde_json::from_str::<Call>);
+        match (call, item.outcome, users.as_deref()) {
+            (Some(Ok(call)), _, _) => {
+                ended.banned.extend(call.banned);
+                ended.banned.extend(call.already);
+                ended.refused.extend(call.failed);
+                ended.why = ended.why.or(call.stopped.map(|(_, why)| why));
+            }
+            // Somebody alone may have risen; a call for many that is refused is refused to the bot.
+            (_, Outcome::Failed, Ok([one])) => ended.refused.push(*one),
+            (_, Outcome::Failed, _) => ended.why = ended.why.or_else(|| item.note.clone()),
+            // Nobody knows: who is banned is seen by events.
+            _ => {}
         }
-        let by = server.state().approved_by.or_else(|| self.own_user());
-        let Some(by) = by else {
-            self.later(server, &users);
+    }
+    ended.why = why.or(ended.why);
+    ended
+}
+
+impl Watch {
+    /// Has the order of the wave carried out, and tells the engine what became of it. It may have been given
+    /// by a process that is gone.
+    pub(super) async fn ban(self: &Arc<Self>, server: &Arc<Server>, users: Vec<Id>) {
+        let known = server.read(|engine| {
+            let wave = engine.wave()?;
+            let order = wave.order.as_ref().filter(|order| order.users == users)?;
+            let raiders = wave.count(Standing::Raider);
+            Some((wave.id, wave.phase, order.clone(), raiders))
+        });
+        let Some((wave, phase, order, raiders)) = known else {
             return;
         };
-        match self.is_guarded(server.guild, users.len()).await {
-            Ok(true) => {
-                let why = text!(self.language(server), "raid-guarded", count = users.len());
-                self.tell(server, |engine| engine.on_banned(&[], &users, Some(why)));
+        let job = match self.earlier(wave, &order).await {
+            Ok(Some(job)) => Ok(job),
+            // Somebody let them in before it was given.
+            Ok(None) if phase == Phase::Dismissed => {
+                self.answered(server, |engine, now| engine.on_withdrawn(wave, now));
                 return;
             }
-            Ok(false) => {}
+            Ok(None) => self.order(server, (wave, &order), raiders).await,
             Err(error) => {
                 warn!(guild.id = %server.guild, error = %Chain(&error), "raiders are banned later");
-                self.later(server, &users);
-                return;
+                Err(NotOrdered::Later)
             }
-        }
-        let job = match self.order(server, by, &users).await {
+        };
+        let job = match job {
             Ok(job) => job,
             Err(NotOrdered::Later) => {
-                self.later(server, &users);
+                self.answered(server, |engine, now| engine.on_not_ordered(wave, now));
                 return;
             }
             Err(NotOrdered::Refused(why)) => {
-                self.tell(server, |engine| engine.on_banned(&[], &users, Some(why)));
+                let ended = Ended {
+                    why: Some(why),
+                    ..Ended::default()
+                };
+                self.answered(server, |engine, now| engine.on_banned(wave, ended, now));
                 return;
             }
         };
-        self.tell(server, |engine| {
-            engine.note_job(job.to_string());
-            vec![Effect::Keep]
+        self.answered(server, |engine, now| {
+            engine.on_ordered(wave, &job.to_string(), now)
         });
-        let why = self.outcome(job).await;
+        let why = self.outcome(server, job).await;
         self.clock.sleep(SETTLES).await;
-        self.tell(server, |engine| {
-            let fate = |user: &Id| {
-                let person = engine.wave()?.people.get(&user.get())?;
-                Some(person.fate)
-            };
-            let (banned, left): (Vec<Id>, Vec<Id>) = users
-                .iter()
-                .partition(|user| fate(user) == Some(Fate::Banned));
-            engine.on_banned(&banned, &left, why)
-        });
+        let mut ended = ended(&self.ledger(job).await, why);
+        // Of an order whose intent was not written down before a process ended there were fewer.
+        if let Ok(Some(row)) = self.task(job).await
+            && let Ok(named) =
+                serde_json::from_value::<BTreeSet<Id>>(row.fields["Options"]["Users"].clone())
+        {
+            let users = order.users.iter().copied();
+            ended.untried = users.filter(|user| !named.contains(user)).collect();
+        }
+        self.answered(server, |engine, now| engine.on_banned(wave, ended, now));
+    }
+
+    /// The job that an earlier attempt at this order has made.
+    pub(super) async fn earlier(
+        &self,
+        wave: Id,
+        order: &Order,
+    ) -> Result<Option<TaskId>, StorageError> {
+        if let Some(job) = order.job.as_deref().and_then(|job| job.parse().ok()) {
+            return Ok(Some(job));
+        }
+        let used = Idempotency {
+            client: CLIENT.to_owned(),
+            key: key(wave, order),
+        };
+        let row = self.storage.tasks().repeated(KIND, &used).await?;
+        Ok(row.map(|row| row.id))
     }
 
     /// Whether one person's word, or the policy's, is not enough for so many more within a day.
@@ -127,34 +192,59 @@ impl Watch {
         Ok(wanted.guards_bans(people.sum::<usize>().saturating_add(more)))
     }
 
-    /// Nothing was ordered; the engine orders it again.
-    fn later(self: &Arc<Self>, server: &Arc<Server>, users: &[Id]) {
-        self.tell(server, |engine| {
-            engine.on_not_ordered(users);
-            Vec::new()
-        });
-    }
-
-    async fn order(&self, server: &Server, by: UserId, users: &[Id]) -> Result<TaskId, NotOrdered> {
-        let Some((wave, reason)) = self.reason(server) else {
+    async fn order(
+        &self,
+        server: &Server,
+        (wave, order): (Id, &Order),
+        raiders: usize,
+    ) -> Result<TaskId, NotOrdered> {
+        let language = self.language(server);
+        match self.is_guarded(server.guild, order.users.len()).await {
+            Ok(false) => {}
+            Ok(true) => {
+                let why = text!(language, "raid-guarded", count = order.users.len());
+                return Err(NotOrdered::Refused(why));
+            }
+            Err(error) => {
+                warn!(guild.id = %server.guild, error = %Chain(&error), "raiders are banned later");
+                return Err(NotOrdered::Later);
+            }
+        }
+        let Some(by) = self.on_behalf_of(order.by) else {
             return Err(NotOrdered::Later);
         };
-        let named: Vec<String> = users.iter().map(Id::to_string).collect();
+        // What the audit log says about their bans.
+        let reason = match order.by {
+            Some(by) => text!(
+                language,
+                "raid-reason-ban-by",
+                count = raiders,
+                by = by.to_string()
+            ),
+            None => text!(language, "raid-reason-ban", count = raiders),
+        };
+        let named: Vec<String> = order.users.iter().map(Id::to_string).collect();
         let data = json!({"ServerID": server.guild, "CallerID": by, "Options": {
             "Users": named, "DeleteSeconds": MESSAGES, "Reason": reason, "DryRun": false}});
-        let first = users.first().map_or(0, |user| user.get());
-        let key = format!("raid-{wave}-{first}-{}", users.len());
-        self.create(data, &key).await
+        // Whoever goes on has to know what was ordered.
+        self.write_first(server).await;
+        // Somebody may have let them in meanwhile.
+        let is_wanted = server.read(|engine| {
+            let wave = engine.wave();
+            wave.is_some_and(|wave| {
+                wave.phase != Phase::Dismissed && wave.order.as_ref() == Some(order)
+            })
+        });
+        match is_wanted {
+            true => self.create(data, &key(wave, order)).await,
+            false => Err(NotOrdered::Later),
+        }
     }
 
-    /// What the audit log says about the bans of a wave.
-    fn reason(&self, server: &Server) -> Option<(Id, String)> {
-        let language = self.language(server);
-        server.read(|engine| {
-            let wave = engine.wave()?;
-            let count = wave.count(splashtail_raid::Standing::Raider);
-            Some((wave.id, text!(language, "raid-reason-ban", count = count)))
-        })
+    /// Somebody who decided, or the bot where it was the policy.
+    fn on_behalf_of(&self, by: Option<Id>) -> Option<UserId> {
+        let by = by.and_then(|by| UserId::new(by.get()));
+        by.or_else(|| self.own_user())
     }
 
     async fn create(&self, data: Value, key: &str) -> Result<TaskId, NotOrdered> {
@@ -174,14 +264,14 @@ impl Watch {
     }
 
     /// Waits for a job's end: why it did not come to a good one.
-    async fn outcome(&self, job: TaskId) -> Option<String> {
+    async fn outcome(&self, server: &Server, job: TaskId) -> Option<String> {
         loop {
             self.clock.sleep(LOOK).await;
             match self.task(job).await {
                 Ok(Some(row)) if row.state == TaskState::Completed => return None,
                 Ok(Some(row)) if row.state.is_terminal() => return Some(self.last_word(job).await),
                 Ok(Some(_)) => {}
-                Ok(None) => return None,
+                Ok(None) => return Some(text!(self.language(server), "raid-job-gone")),
                 // The job goes on without our looking.
                 Err(error) => {
                     warn!(job.id = %job, error = %Chain(&error), "a job about a raid cannot be looked at");
@@ -196,37 +286,125 @@ impl Watch {
     }
 
     async fn last_word(&self, job: TaskId) -> String {
-        const LOOKED_AT: u32 = 500;
-        let log = self.storage.tasks().log(job, 0, LOOKED_AT).await;
-        let last = log
-            .ok()
-            .and_then(|log| log.last().map(|entry| entry.msg.clone()));
-        last.unwrap_or_default()
+        let last = self.storage.tasks().log_end(job, 1).await;
+        let last = last.ok().and_then(|log| log.into_iter().next());
+        last.map(|entry| entry.msg).unwrap_or_default()
     }
 
-    /// Lifts the bans of a wave, one job after the other. Repeating it changes nothing.
-    pub(super) fn lift(self: &Arc<Self>, server: &Arc<Server>, jobs: Vec<String>, by: UserId) {
-        let (watch, server) = (Arc::clone(self), Arc::clone(server));
-        tokio::spawn(async move {
-            let reason = text!(watch.language(&server), "raid-reason-undo");
-            for job in jobs {
-                let data = json!({"ServerID": server.guild, "CallerID": by, "Options": {
-                    "Undo": job, "Reason": reason, "DryRun": false}});
-                let key = format!("raid-undo-{job}");
-                for _ in 0..ATTEMPTS {
-                    match watch.create(data.clone(), &key).await {
-                        Ok(lifting) => {
-                            watch.outcome(lifting).await;
-                            break;
-                        }
-                        Err(NotOrdered::Later) => watch.clock.sleep(PAUSE).await,
-                        Err(NotOrdered::Refused(why)) => {
-                            warn!(guild.id = %server.guild, job.id = job, why, "bans of a raid are not lifted");
-                            break;
-                        }
+    /// What a job did, call by call.
+    async fn ledger(&self, job: TaskId) -> Vec<Item> {
+        let mut items: Vec<Item> = Vec::new();
+        loop {
+            let after = items.last().map_or(0, |item| item.seq);
+            match self.storage.ledger().items(job, after, CALLS).await {
+                Ok(page) => {
+                    let is_last = page.len() < CALLS as usize;
+                    items.extend(page);
+                    if is_last {
+                        return items;
                     }
                 }
+                Err(error) => {
+                    warn!(job.id = %job, error = %Chain(&error), "what a job about a raid did cannot be read");
+                    self.clock.sleep(PAUSE).await;
+                }
             }
-        });
+        }
+    }
+
+    /// Lifts what a job has banned: these, or all, and then it goes no further. Repeating it changes nothing.
+    pub(super) async fn lift(
+        &self,
+        server: &Server,
+        job: &str,
+        users: &[Id],
+        (by, tries): (Option<Id>, u32),
+    ) -> Answer {
+        let Ok(banned) = job.parse::<TaskId>() else {
+            return Answer::Gone;
+        };
+        if users.is_empty()
+            && let Err(error) = self.jobserver.cancel_task(banned).await
+        {
+            if error.status() == Some(http::StatusCode::NOT_FOUND) {
+                return Answer::Gone;
+            }
+            warn!(guild.id = %server.guild, job.id = job, error = %Chain(&error), "bans of a raid are stopped later");
+            return Answer::Later;
+        }
+        let Some(by) = self.on_behalf_of(by) else {
+            return Answer::Later;
+        };
+        let reason = text!(self.language(server), "raid-reason-undo");
+        let named: Vec<String> = users.iter().map(Id::to_string).collect();
+        let data = json!({"ServerID": server.guild, "CallerID": by, "Options": {
+            "Undo": job, "Users": named, "Reason": reason, "DryRun": false}});
+        let first = users.first().map_or(0, |user| user.get());
+        match self
+            .create(data, &format!("ru-{job}-{first}-{tries}"))
+            .await
+        {
+            Ok(lifting) => match self.outcome(server, lifting).await {
+                None => Answer::Done,
+                Some(why) => Answer::Refused(why),
+            },
+            Err(NotOrdered::Later) => Answer::Later,
+            Err(NotOrdered::Refused(why)) => {
+                warn!(guild.id = %server.guild, job.id = job, why, "bans of a raid are not lifted");
+                Answer::Refused(why)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    fn item(name: &str, users: &[&str], outcome: Outcome, after: Option<Value>) -> Item {
+        Item {
+            seq: 1,
+            name: name.to_owned(),
+            nonce: String::new(),
+            what: String::new(),
+            before: json!({"users": users}),
+            after: after.map(|after| after.to_string()),
+            outcome,
+            code: None,
+            note: Some("Missing Permissions".to_owned()),
+            intended_at: DateTime::UNIX_EPOCH,
+            intended_ago: TimeDelta::zero(),
+            settled_at: None,
+        }
+    }
+
+    #[test]
+    fn of_an_order_that_ends_halfway_each_part_is_what_it_is() {
+        let call = json!({"banned": ["1"], "already": ["2"], "failed": ["3"], "left": ["4"],
+            "stopped": ["discord_30035", "no more"]});
+        let items = [
+            item(
+                "ban/from/1",
+                &["1", "2", "3", "4"],
+                Outcome::Done,
+                Some(call),
+            ),
+            item("ban/5", &["5"], Outcome::Failed, None),
+            item("ban/from/6", &["6", "7"], Outcome::Failed, None),
+            item("ban/from/8", &["8", "9"], Outcome::Intended, None),
+            item("lift/9", &["9"], Outcome::Done, None),
+        ];
+        let found = ended(&items, None);
+        let ids = |ids: &[u64]| ids.iter().map(|id| Id::new(*id)).collect::<Vec<_>>();
+        assert_eq!(found.banned, ids(&[1, 2]));
+        assert_eq!(found.refused, ids(&[3, 5]));
+        assert_eq!(found.why.as_deref(), Some("no more"));
+        let refused = ended(&items[2..3], None);
+        assert_eq!(refused.why.as_deref(), Some("Missing Permissions"));
+        let stopped = ended(&[], Some("cancelled".to_owned()));
+        assert_eq!(stopped.why.as_deref(), Some("cancelled"));
+        assert_eq!(ended(&items[..0], None), Ended::default());
     }
 }

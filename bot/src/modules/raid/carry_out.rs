@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use splashtail_core::telemetry::Chain;
 use splashtail_discord::{DiscordError, Request};
 use splashtail_guild::Id;
-use splashtail_raid::{Effect, Moment};
+use splashtail_raid::{Answer, Effect, Engine, Moment};
 use tracing::{info, warn};
 
 use super::server::Server;
@@ -37,55 +37,81 @@ impl Watch {
     async fn act(self: &Arc<Self>, server: &Arc<Server>, effect: Effect) {
         let language = self.language(server);
         match effect {
-            Effect::Pause { until } => self.pause(server, until).await,
-            Effect::Unpause { until } => self.unpause(server, until).await,
+            Effect::Pause { until } => {
+                let answer = self.pause(server, until).await;
+                self.answered(server, |engine, now| engine.on_paused(until, &answer, now));
+            }
+            Effect::Unpause { until } => {
+                let answer = self.unpause(server, until).await;
+                self.answered(server, |engine, now| engine.on_unpaused(&answer, now));
+            }
             Effect::Ban { users } => self.ban(server, users).await,
             Effect::Hold { user, until } => {
                 let reason = text!(language, "raid-reason-hold");
                 let until = instant(until).map(|until| until.to_rfc3339());
-                let held = self.timeout(server, user, json!(until), &reason).await;
-                if !held {
-                    self.tell(server, |engine| {
-                        engine.on_not_held(user);
-                        vec![Effect::Show, Effect::Keep]
-                    });
-                }
+                let answer = self.timeout(server, user, json!(until), &reason).await;
+                self.answered(server, |engine, now| engine.on_held(user, &answer, now));
             }
             Effect::Release { user } => {
                 let reason = text!(language, "raid-reason-release");
-                self.timeout(server, user, Value::Null, &reason).await;
+                let answer = self.timeout(server, user, Value::Null, &reason).await;
+                self.answered(server, |engine, now| engine.on_released(user, &answer, now));
             }
-            Effect::Refuse { user } => self.refuse(server, user).await,
+            Effect::Refuse { user } => {
+                let answer = self.refuse(server, user).await;
+                self.answered(server, |engine, now| engine.on_refused(user, &answer, now));
+            }
             Effect::Level { to } => {
+                // Whoever goes on has to know what to put back.
+                self.write_first(server).await;
                 let reason = text!(language, "raid-reason-level");
-                self.level(server, to, &reason).await;
+                let answer = {
+                    let _alone = server.acting.lock().await;
+                    self.level(server, to, &reason).await
+                };
+                self.answered(server, |engine, now| engine.on_level(to, &answer, now));
             }
             Effect::LevelBack { from, to } => {
-                let now = server
-                    .view()
-                    .structure(|structure| structure.guild()["verification_level"].as_u64());
-                // Somebody else has set another one since.
-                if now != Some(u64::from(from)) {
-                    return;
-                }
                 let reason = text!(language, "raid-reason-level-back");
-                self.level(server, to, &reason).await;
+                let answer = self.level_back(server, &from, to, &reason).await;
+                self.answered(server, |engine, now| engine.on_level_back(&answer, now));
+            }
+            Effect::Lift {
+                job,
+                users,
+                by,
+                tries,
+            } => {
+                let answer = self.lift(server, &job, &users, (by, tries)).await;
+                self.answered(server, |engine, now| {
+                    engine.on_lifted(&job, &users, &answer, now)
+                });
             }
             Effect::Show | Effect::Keep => {}
         }
     }
 
+    /// Tells the engine what came of a step.
+    pub(super) fn answered(
+        self: &Arc<Self>,
+        server: &Arc<Server>,
+        tell: impl FnOnce(&mut Engine, Moment) -> Vec<Effect>,
+    ) {
+        let now = self.now();
+        self.tell(server, |engine| tell(engine, now));
+    }
+
     /// Nobody gets in until then at least: who paused for longer keeps what they want. An end that is left
     /// out would be taken back, so both are always said.
-    async fn pause(&self, server: &Server, until: Moment) {
+    async fn pause(&self, server: &Server, until: Moment) -> Answer {
         let _alone = server.acting.lock().await;
         let ends = server.view().structure(|structure| {
             [INVITES, MESSAGES].map(|what| paused(structure, what).max(Some(until)))
         });
-        self.put_pauses(server, ends).await;
+        self.put_pauses(server, ends).await
     }
 
-    async fn unpause(&self, server: &Server, until: Moment) {
+    async fn unpause(&self, server: &Server, until: Moment) -> Answer {
         let _alone = server.acting.lock().await;
         let now = self.now();
         let ends = server.view().structure(|structure| {
@@ -94,78 +120,140 @@ impl Watch {
                 paused(structure, what).filter(|end| end.0 > until.0 + 1000 && *end > now)
             })
         });
-        self.put_pauses(server, ends).await;
+        self.put_pauses(server, ends).await
     }
 
-    async fn put_pauses(&self, server: &Server, [invites, messages]: [Option<Moment>; 2]) {
+    async fn put_pauses(
+        &self,
+        server: &Server,
+        [invites, messages]: [Option<Moment>; 2],
+    ) -> Answer {
         let text = |end: Option<Moment>| end.and_then(instant).map(|end| end.to_rfc3339());
         let body = json!({INVITES: text(invites), MESSAGES: text(messages)});
         let path = format!("/guilds/{}/incident-actions", server.guild);
         let put = self.discord.put(path).json(&body).longest_wait(PATIENT);
-        // Said in the log; the engine renews what matters.
-        let _ = self.done(server, "pause", put).await;
+        self.done(server, "pause", put).await
     }
 
-    async fn timeout(&self, server: &Server, user: Id, until: Value, reason: &str) -> bool {
+    async fn timeout(&self, server: &Server, user: Id, until: Value, reason: &str) -> Answer {
         let path = format!("/guilds/{}/members/{user}", server.guild);
         let patch = self.discord.patch(path).idempotent(true);
         let patch = patch.json(&json!({"communication_disabled_until": until}));
-        let done = self
-            .done(server, "hold", patch.reason(reason).longest_wait(PATIENT))
-            .await;
-        done.is_ok()
+        self.done(server, "hold", patch.reason(reason).longest_wait(PATIENT))
+            .await
     }
 
-    async fn level(&self, server: &Server, to: u8, reason: &str) {
-        let _alone = server.acting.lock().await;
+    async fn level(&self, server: &Server, to: u8, reason: &str) -> Answer {
         let path = format!("/guilds/{}", server.guild);
         let patch = self.discord.patch(path).idempotent(true);
         let patch = patch
             .json(&json!({"verification_level": to}))
             .reason(reason);
-        // Said in the log; the engine renews what matters.
-        let _ = self
-            .done(server, "level", patch.longest_wait(PATIENT))
-            .await;
+        self.done(server, "level", patch.longest_wait(PATIENT))
+            .await
+    }
+
+    /// Where somebody has set another one since, by what Discord says now, there is nothing to put back:
+    /// events may lag.
+    async fn level_back(&self, server: &Server, from: &[u8], to: u8, reason: &str) -> Answer {
+        let _alone = server.acting.lock().await;
+        let path = format!("/guilds/{}", server.guild);
+        let now = match self.discord.get(path).longest_wait(PATIENT).send().await {
+            Ok(guild) => guild["verification_level"].as_u64(),
+            Err(error) => {
+                warn!(guild.id = %server.guild, error = %Chain(&error), "a server's level cannot be read");
+                return answer(&Err(error));
+            }
+        };
+        let Some(now) = now else {
+            return Answer::Later;
+        };
+        match from.iter().any(|ours| u64::from(*ours) == now) {
+            true => self.level(server, to, reason).await,
+            false => Answer::Gone,
+        }
     }
 
     /// A verdict that comes twice changes nothing.
-    async fn refuse(&self, server: &Server, user: Id) {
-        let Some(request) = server.state().request(user) else {
-            return;
+    async fn refuse(&self, server: &Server, user: Id) -> Answer {
+        let Some(request) = server.read(|engine| engine.request(user)) else {
+            // Made before this process began: it is shown as out of reach.
+            return Answer::Refused(String::new());
         };
         let path = format!("/guilds/{}/requests/{request}", server.guild);
         let patch = self.discord.patch(path).idempotent(true);
         let patch = patch.json(&json!({"action": "REJECTED"}));
-        // Said in the log; the engine renews what matters.
-        let _ = self
-            .done(server, "refuse", patch.longest_wait(PATIENT))
-            .await;
+        self.done(server, "refuse", patch.longest_wait(PATIENT))
+            .await
     }
 
-    async fn done(
-        &self,
-        server: &Server,
-        what: &'static str,
-        request: Request,
-    ) -> Result<(), DiscordError> {
-        let answer = request.send_empty().await;
-        let outcome = match &answer {
+    async fn done(&self, server: &Server, what: &'static str, request: Request) -> Answer {
+        let answered = request.send_empty().await;
+        let outcome = match &answered {
             Ok(()) => "done",
             Err(_) => "failed",
         };
         metrics::counter!("bot_raid_calls_total", "call" => what, "outcome" => outcome)
             .increment(1);
-        match &answer {
+        match &answered {
             Ok(()) => info!(guild.id = %server.guild, call = what, "a step against a raid"),
             Err(error) => {
                 warn!(guild.id = %server.guild, call = what, error = %Chain(error), "a step against a raid failed");
             }
         }
-        answer
+        answer(&answered)
+    }
+}
+
+/// What an answer means for the step: a refusal is not passed over, and what may still work is not given up.
+fn answer(answered: &Result<(), DiscordError>) -> Answer {
+    match answered {
+        Ok(()) => Answer::Done,
+        Err(error) if error.is_transient() || error.is_ambiguous() => Answer::Later,
+        Err(DiscordError::Cancelled) => Answer::Later,
+        Err(error) if error.is_not_found() => Answer::Gone,
+        Err(DiscordError::Api(error)) => Answer::Refused(error.message.clone()),
+        Err(error) => Answer::Refused(error.to_string()),
     }
 }
 
 fn instant(at: Moment) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_millis(i64::try_from(at.0).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, code: u64) -> Result<(), DiscordError> {
+        let error = splashtail_discord::ApiError {
+            status: http::StatusCode::from_u16(status).unwrap(),
+            code,
+            message: "Missing Permissions".to_owned(),
+            errors: None,
+            route: "PATCH /guilds/{id}".to_owned(),
+        };
+        Err(Box::new(error).into())
+    }
+
+    #[test]
+    fn what_is_not_done_is_not_taken_for_done() {
+        assert_eq!(answer(&Ok(())), Answer::Done);
+        let denied = Answer::Refused("Missing Permissions".to_owned());
+        assert_eq!(answer(&refused(403, 50_013)), denied);
+        assert_eq!(answer(&refused(404, 10_007)), Answer::Gone);
+        let route = "PATCH /guilds/{id}".to_owned();
+        let away = DiscordError::Unavailable {
+            route: route.clone(),
+            status: http::StatusCode::BAD_GATEWAY,
+            attempts: 3,
+        };
+        assert_eq!(answer(&Err(away)), Answer::Later);
+        let limited = DiscordError::RateLimited {
+            route,
+            retry_after: Duration::from_secs(600),
+            scope: splashtail_discord::RateLimitScope::User,
+        };
+        assert_eq!(answer(&Err(limited)), Answer::Later);
+    }
 }

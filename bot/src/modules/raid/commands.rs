@@ -190,10 +190,21 @@ async fn hold(cx: Context<'_>) -> Result<(), BotError> {
     decide(cx, Wish::Hold).await
 }
 
-/// Let everybody of the latest wave in: it was nothing.
+/// Let everybody of the latest wave in, or one person: it was nothing.
 #[poise::command(slash_command, guild_only, user_cooldown = 5)]
-async fn letin(cx: Context<'_>) -> Result<(), BotError> {
-    decide(cx, Wish::LetIn).await
+async fn letin(
+    cx: Context<'_>,
+    #[description = "This one alone; an id is enough"] person: Option<serenity::UserId>,
+) -> Result<(), BotError> {
+    let Some(person) = person else {
+        return decide(cx, Wish::LetIn).await;
+    };
+    reply::defer(cx).await?;
+    let guild = ids::guild_of(cx)?;
+    let by = (ids::user(cx.author().id), app::language_here(cx));
+    let watch = cx.data().services.get::<Watch>()?;
+    let said = watch.let_in(guild, ids::user(person), by).await?;
+    show(cx, vec![said]).await
 }
 
 /// Take back what was done about the latest wave, bans as well.

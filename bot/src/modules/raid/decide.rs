@@ -71,21 +71,28 @@ impl Watch {
         let known = server.read(|engine| {
             let known = engine.wave()?;
             let waiting = known.waiting().len();
+            let bans = known.jobs.len() + usize::from(known.order.is_some());
+            let acts = engine.policy().mode.acts();
             Some((
                 known.id,
                 waiting,
                 known.phase,
-                known.jobs.clone(),
-                known.mode,
+                bans,
+                (known.mode.acts(), acts),
             ))
         });
-        let Some((id, waiting, phase, jobs, mode)) = known else {
+        let Some((id, waiting, phase, bans, (was_real, acts))) = known else {
             return Ok(text!(language, "raid-none"));
         };
         if wave.is_some_and(|wave| wave != id) {
             return Ok(text!(language, "raid-not-latest"));
         }
-        if matches!(mode, splashtail_raid::Mode::DryRun) && wish != Wish::LetIn {
+        let can = match wish {
+            Wish::Ban | Wish::Hold => was_real && acts,
+            Wish::Undo => was_real,
+            Wish::LetIn => true,
+        };
+        if !can {
             return Ok(text!(language, "raid-only-dry"));
         }
         if phase == Phase::Dismissed && wish != Wish::Undo {
@@ -95,19 +102,35 @@ impl Watch {
             if self.is_guarded(guild, waiting).await? {
                 return Ok(text!(language, "raid-guarded", count = waiting));
             }
-            server.state().approved_by = Some(by);
         }
-        let now = self.now();
-        self.tell(&server, |engine| engine.command(id, wish.order(), now));
+        let who = Id::new(by.get());
+        self.answered(&server, |engine, now| {
+            engine.command(id, wish.order(), who, now)
+        });
+        // What somebody decided is not lost with this process.
+        self.write_first(&server).await;
         Ok(match wish {
             Wish::Ban => text!(language, "raid-said-ban", count = waiting),
             Wish::Hold => text!(language, "raid-said-hold"),
-            Wish::LetIn => text!(language, "raid-said-letin"),
-            Wish::Undo => {
-                let count = jobs.len();
-                self.lift(&server, jobs, by);
-                text!(language, "raid-said-undo", count = count)
-            }
+            Wish::LetIn => text!(language, "raid-said-letin", bans = bans),
+            Wish::Undo => text!(language, "raid-said-undo", count = bans),
         })
+    }
+
+    /// Has one person let in, whatever becomes of the others; what is said about it.
+    pub(super) async fn let_in(
+        self: &Arc<Self>,
+        guild: GuildId,
+        user: UserId,
+        (by, language): (UserId, Language),
+    ) -> Result<String, BotError> {
+        let Some(server) = self.load_known(guild).await else {
+            return Ok(text!(language, "raid-none"));
+        };
+        let (user, by) = (Id::new(user.get()), Id::new(by.get()));
+        self.answered(&server, |engine, now| engine.let_in(user, by, now));
+        self.write_first(&server).await;
+        let who = format!("<@{user}>");
+        Ok(text!(language, "raid-said-letin-one", who = who))
     }
 }

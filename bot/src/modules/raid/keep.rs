@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use splashtail_core::ids::GuildId;
 use splashtail_core::telemetry::Chain;
 use splashtail_raid::{Grade, Wave};
@@ -19,10 +18,12 @@ const TICK: Duration = Duration::from_secs(1);
 const QUIET: u32 = 60;
 /// Servers come one after another when a process begins: so many ticks are waited for them.
 const FIRST: u32 = 600;
-/// What went on so long ago is over.
-const RECENT: TimeDelta = TimeDelta::hours(2);
-const MOST_RAIDED: u32 = 5000;
+const MOST_UNSETTLED: u32 = 5000;
+/// Once in so many ticks servers in which nothing happens are left to the database.
+const FORGOTTEN: u32 = 600;
 const WRITE: Duration = Duration::from_secs(2);
+/// The longest wait for the database before something is done.
+const INTENT: Duration = Duration::from_secs(2);
 /// What is only learnt is written down so often.
 const HABITS: Duration = Duration::from_secs(60);
 
@@ -32,16 +33,19 @@ impl Watch {
         // A second call brings the same.
         let _ = self.cluster.set(around.state);
         let mut turn: u32 = 0;
-        let mut raided = self.raided().await;
+        let mut unsettled = None;
         loop {
             self.clock.sleep(TICK).await;
             turn = turn.wrapping_add(1);
             if turn <= FIRST {
-                self.go_on(&mut raided).await;
+                self.go_on(&mut unsettled).await;
+            }
+            if turn.is_multiple_of(FORGOTTEN) {
+                self.forget_calm();
             }
             for server in self.all() {
                 let (goes_on, cold) = (
-                    server.read(|engine| engine.wave().is_some()),
+                    server.read(|engine| !engine.is_settled()),
                     server.state().cold,
                 );
                 if !goes_on && !cold && !turn.is_multiple_of(QUIET) {
@@ -57,28 +61,27 @@ impl Watch {
         }
     }
 
-    /// Servers in which something went on when the last process ended.
-    async fn raided(&self) -> Vec<GuildId> {
-        let since = self.clock.now() - RECENT;
-        match self.storage.raids().raided_since(since, MOST_RAIDED).await {
-            Ok(raided) => raided,
-            Err(error) => {
-                warn!(error = %Chain(&error), "raids of before are gone on with when somebody comes");
-                Vec::new()
-            }
-        }
-    }
-
-    /// Takes up those of them that are there by now.
-    async fn go_on(self: &Arc<Self>, raided: &mut Vec<GuildId>) {
+    /// Takes up servers in which something went on, or was to be taken back, when the last process ended:
+    /// those that are there by now. `None`: they were not read yet.
+    async fn go_on(self: &Arc<Self>, unsettled: &mut Option<Vec<GuildId>>) {
+        let guilds = match unsettled.take() {
+            Some(guilds) => guilds,
+            None => match self.storage.raids().unsettled(MOST_UNSETTLED).await {
+                Ok(guilds) => guilds,
+                Err(error) => {
+                    warn!(error = %Chain(&error), "raids of before are gone on with later");
+                    return;
+                }
+            },
+        };
         let mut left = Vec::new();
-        for guild in raided.drain(..) {
+        for guild in guilds {
             match self.load_known(guild).await {
                 Some(_) => {}
                 None => left.push(guild),
             }
         }
-        *raided = left;
+        *unsettled = Some(left);
     }
 
     /// Never ends.
@@ -110,8 +113,18 @@ impl Watch {
         }
     }
 
+    /// Has it written down before something is done that has to be taken back; a silent database delays that
+    /// and does not keep it from being done.
+    pub(super) async fn write_first(&self, server: &Server) {
+        let written = tokio::time::timeout(INTENT, self.write_one(server));
+        if written.await.is_err() {
+            server.state().urgent = true;
+        }
+    }
+
     /// Writes down what is known of a server. What fails is written later.
     pub(super) async fn write_one(&self, server: &Server) {
+        let _alone = server.writing.lock().await;
         {
             let mut state = server.state();
             // What was not read is not overwritten.
@@ -129,7 +142,8 @@ impl Watch {
     }
 
     async fn try_to_write(&self, server: &Server) -> Result<(), StorageError> {
-        let (saved, wave) = server.read(|engine| (engine.save(), engine.wave().cloned()));
+        let (saved, wave, is_settled) =
+            server.read(|engine| (engine.save(), engine.wave().cloned(), engine.is_settled()));
         let (store, at) = (self.storage.raids(), self.clock.now());
         if let Some(wave) = wave {
             store.put_wave(&row(server, &wave, at)).await?;
@@ -142,7 +156,9 @@ impl Watch {
             }
         }
         let habits = serde_json::to_string(&saved).unwrap_or_default();
-        store.set_habits(server.guild, &habits, at).await
+        store
+            .set_habits(server.guild, &habits, !is_settled, at)
+            .await
     }
 }
 

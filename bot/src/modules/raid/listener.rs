@@ -79,8 +79,8 @@ impl Listener for Ear {
                 };
                 let at = request.created_at.map_or_else(|| watch.now(), moment);
                 let arrival = user.arrives(at, Exempt::No);
-                server.state().note_request(user.id, request.id);
                 watch.tell(&server, |engine| {
+                    engine.note_request(user.id, request.id);
                     engine.arrived(StreamKind::Requests, &arrival)
                 });
                 server.state().unsaved = true;

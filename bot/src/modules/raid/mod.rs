@@ -13,6 +13,8 @@ mod presses;
 mod server;
 mod service;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::sync::Arc;

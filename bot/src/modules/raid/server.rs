@@ -1,17 +1,13 @@
 //! One server's engine, and what is known beside it.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use splashtail_core::ids::{ChannelId, GuildId, MessageId, UserId};
+use splashtail_core::ids::{ChannelId, GuildId, MessageId};
 use splashtail_guild::Id;
 use splashtail_raid::{Effect, Engine, Moment};
 
 use crate::guilds::GuildView;
-
-/// Requests to be let in whose ids are known.
-const MOST_REQUESTS: usize = 5000;
 
 pub(super) struct Server {
     pub guild: GuildId,
@@ -20,6 +16,8 @@ pub(super) struct Server {
     state: Mutex<State>,
     /// Held by whoever changes what the server asks of newcomers.
     pub acting: tokio::sync::Mutex<()>,
+    /// Held by whoever writes it down, so that nothing older is written last.
+    pub writing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -33,15 +31,11 @@ pub(super) struct State {
     /// The wave changed.
     pub urgent: bool,
     pub saved_at: Duration,
-    /// Who said that raiders are banned.
-    pub approved_by: Option<UserId>,
     /// The message that shows a wave.
     pub alert: Option<(Id, ChannelId, MessageId)>,
     pub shown_at: Duration,
     /// Attempts to show it that failed.
     pub failures: u32,
-    /// Requests by who made them.
-    requests: BTreeMap<u64, Id>,
 }
 
 impl Server {
@@ -55,6 +49,7 @@ impl Server {
                 ..State::default()
             }),
             acting: tokio::sync::Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
         }
     }
 
@@ -87,15 +82,8 @@ impl Server {
 }
 
 impl State {
-    pub fn note_request(&mut self, user: Id, request: Id) {
-        if self.requests.len() >= MOST_REQUESTS {
-            // Ids of users ascend with the age of their accounts, so the oldest account goes.
-            self.requests.pop_first();
-        }
-        self.requests.insert(user.get(), request);
-    }
-
-    pub fn request(&self, user: Id) -> Option<Id> {
-        self.requests.get(&user.get()).copied()
+    /// It was written down whole, so nothing is lost with it.
+    pub const fn is_kept(&self) -> bool {
+        !self.cold && !self.unsaved && !self.urgent
     }
 }

@@ -29,6 +29,9 @@ use crate::server_language::ServerLanguages;
 
 /// How long an event waits for what was written down about its server, once per process.
 const LOADING: Duration = Duration::from_secs(2);
+/// Servers that are remembered without anything going on in them; those to which nobody came for the longest
+/// time are left to the database. Each is of up to 100 KB.
+const MOST_SERVERS: usize = 5000;
 /// Between two attempts to read it when the database does not answer.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -96,6 +99,33 @@ impl Watch {
 
     pub(super) fn forget(&self, guild: GuildId) {
         self.lock().remove(&guild);
+    }
+
+    /// Forgets servers in which nothing goes on and to which nobody came for hours, and where there are still
+    /// more than [`MOST_SERVERS`] the calmest: what counts of them is written down. How many.
+    pub(super) fn forget_calm(&self) -> usize {
+        let now = self.now();
+        let mut servers = self.lock();
+        // Whoever else holds one may be about to change it; here alone another can get hold of it.
+        let is_free = |server: &Arc<Server>| {
+            Arc::strong_count(server) == 1
+                && server.state().is_kept()
+                && server.read(Engine::is_settled)
+        };
+        let before = servers.len();
+        servers.retain(|_, server| !is_free(server) || !server.read(|engine| engine.rests(now)));
+        let more = servers.len().saturating_sub(MOST_SERVERS);
+        if more > 0 {
+            let free = servers.iter().filter(|(_, server)| is_free(server));
+            let mut calm: Vec<(Option<Moment>, GuildId)> = free
+                .map(|(guild, server)| (server.read(Engine::latest), *guild))
+                .collect();
+            calm.sort_unstable();
+            for (_, guild) in calm.into_iter().take(more) {
+                servers.remove(&guild);
+            }
+        }
+        before - servers.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<GuildId, Arc<Server>>> {
@@ -170,13 +200,17 @@ impl Watch {
                 return;
             }
         };
-        let is_new = habits.is_none();
-        let saved = habits.and_then(|text| serde_json::from_str::<Saved>(&text).ok());
+        let saved = habits.and_then(|text| match serde_json::from_str::<Saved>(&text) {
+            Ok(saved) => Some(saved),
+            Err(error) => {
+                warn!(guild.id = %guild, %error, "what is usual in a server is unreadable, and learnt anew");
+                None
+            }
+        });
+        let is_new = saved.is_none();
         server.ask(|engine| {
-            // What happened meanwhile is not given up.
-            if let Some(saved) = saved
-                && engine.wave().is_none()
-            {
+            // What happened meanwhile is not given up, nor what was decided before.
+            if let Some(saved) = saved {
                 let policy = engine.policy().clone();
                 engine.restore(saved);
                 engine.set_policy(policy);

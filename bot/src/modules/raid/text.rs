@@ -1,7 +1,9 @@
 //! What people read about a wave.
 
 use serde_json::{Value, json};
-use splashtail_raid::{Family, Fate, Grade, Mode, Moment, Person, Phase, Reason, Standing, Wave};
+use splashtail_raid::{
+    Family, Fate, Grade, Mode, Moment, Person, Phase, Reason, Standing, Step, Wave,
+};
 
 use super::decide::Wish;
 use super::presses::{PREFIX, WHY};
@@ -108,7 +110,7 @@ fn done(language: Language, wave: &Wave) -> Vec<String> {
     if let Some(until) = wave.paused_until {
         lines.push(text!(language, "raid-paused", until = timestamp(until)));
     }
-    if let Some((_, to)) = wave.level {
+    if let Some(to) = wave.level {
         lines.push(match to {
             4 => text!(language, "raid-level-phone"),
             _ => text!(language, "raid-level-minutes"),
@@ -116,10 +118,19 @@ fn done(language: Language, wave: &Wave) -> Vec<String> {
     }
     let (banned, held) = (
         wave.with_fate(Fate::Banned) + wave.with_fate(Fate::Banning),
-        wave.with_fate(Fate::Held),
+        wave.with_fate(Fate::Holding) + wave.with_fate(Fate::Held),
     );
     if banned + held > 0 {
         lines.push(text!(language, "raid-done", banned = banned, held = held));
+    }
+    if wave.approved {
+        lines.push(match wave.approved_by {
+            Some(by) => text!(language, "raid-approved", who = format!("<@{by}>")),
+            None => text!(language, "raid-approved-policy"),
+        });
+    }
+    if let Some(by) = wave.dismissed_by {
+        lines.push(text!(language, "raid-let-in-by", who = format!("<@{by}>")));
     }
     let refused = wave.with_fate(Fate::Refused);
     if refused > 0 {
@@ -130,7 +141,7 @@ fn done(language: Language, wave: &Wave) -> Vec<String> {
         lines.push(text!(language, "raid-spared", count = spared));
     }
     let waiting = wave.waiting().len();
-    if waiting > 0 && !wave.approved {
+    if waiting > 0 && !wave.approved && wave.phase != Phase::Dismissed {
         lines.push(text!(language, "raid-waiting", count = waiting));
     }
     let late = wave.people.values().filter(|person| person.is_late).count();
@@ -140,6 +151,8 @@ fn done(language: Language, wave: &Wave) -> Vec<String> {
     if let Some(why) = &wave.stopped {
         lines.push(text!(language, "raid-stopped", why = why.as_str()));
     }
+    let refused = wave.refused.iter();
+    lines.extend(refused.map(|(step, why)| refusal(language, *step, why)));
     if wave.is_cut {
         lines.push(text!(
             language,
@@ -148,6 +161,18 @@ fn done(language: Language, wave: &Wave) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// What the bot may not do, and why.
+fn refusal(language: Language, step: Step, why: &str) -> String {
+    match step {
+        Step::Pause => text!(language, "raid-refused-pause", why = why),
+        Step::Unpause => text!(language, "raid-refused-unpause", why = why),
+        Step::Level => text!(language, "raid-refused-level", why = why),
+        Step::LevelBack => text!(language, "raid-refused-level-back", why = why),
+        Step::Release => text!(language, "raid-refused-release", why = why),
+        Step::Lift => text!(language, "raid-refused-lift", why = why),
+    }
 }
 
 fn components(language: Language, wave: &Wave) -> Value {
@@ -222,10 +247,10 @@ fn person_line(language: Language, user: u64, person: &Person, fate: Fate) -> St
     let who = format!("<@{user}>");
     let fate = match fate {
         Fate::Free => text!(language, "raid-fate-free"),
-        Fate::Held => text!(language, "raid-fate-held"),
+        Fate::Holding | Fate::Held => text!(language, "raid-fate-held"),
         Fate::Banning | Fate::Banned => text!(language, "raid-fate-banned"),
-        Fate::Refused => text!(language, "raid-fate-refused"),
-        Fate::LetIn => text!(language, "raid-fate-letin"),
+        Fate::Refusing | Fate::Refused => text!(language, "raid-fate-refused"),
+        Fate::Releasing | Fate::LetIn => text!(language, "raid-fate-letin"),
         Fate::Spared => text!(language, "raid-fate-spared"),
     };
     let reasons = reasons.join("; ");

@@ -1,6 +1,7 @@
 //! One server's engine: what it is told and what it makes of it.
 
 mod names;
+mod owed;
 mod respond;
 mod saved;
 
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use splashtail_guild::Id;
 
 use self::names::Clusters;
+use self::owed::{Owed, Turn};
 use crate::arrival::{Arrival, Exempt};
 use crate::baseline::Baseline;
 use crate::cohort::{Portrait, Reason, Standing, cohort};
@@ -19,12 +21,16 @@ use crate::ring::{Record, Traits};
 use crate::stream::{Stream, StreamKind};
 use crate::wave::{Fate, Person, Phase, Wave};
 
+pub use self::owed::Answer;
+pub use self::respond::Ended;
 pub use self::saved::Saved;
 
 /// People of one wave that are remembered.
 pub const MOST_PEOPLE: usize = 5000;
 /// Raiders of the last day, and people who were let in.
 const MOST_KNOWN: usize = 5000;
+/// Requests to be let in whose ids are known.
+const MOST_REQUESTS: usize = 5000;
 /// Who raided comes back as a raider for so long.
 const RAIDED: u64 = DAY;
 /// Who was let in is left alone for so long.
@@ -39,6 +45,8 @@ const WARNED: u64 = 15 * MINUTE;
 const OVER: u64 = 10 * MINUTE;
 /// What comes within so long after that belongs to the same wave.
 const SAME: u64 = 30 * MINUTE;
+/// Who came so long ago is in no window.
+const REMEMBERED: u64 = 6 * HOUR;
 /// The rate of a wave that is over.
 const CALM: f64 = 2.0;
 /// Of a raid beyond doubt everybody is looked at anew so often; whoever comes between is judged alone.
@@ -48,22 +56,33 @@ const ANEW: u64 = SECOND / 2;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Nobody is let in by invites, nor written to in private, until then at least. Who paused for longer
-    /// keeps what they want.
+    /// keeps what they want. Answered by [`Engine::on_paused`].
     Pause { until: Moment },
-    /// The pause ends, if it is still ours.
+    /// The pause ends, if it is still ours. Answered by [`Engine::on_unpaused`].
     Unpause { until: Moment },
-    /// All of them, with what they wrote in the last hour. Answered by [`Engine::on_banned`].
+    /// All of them, with what they wrote in the last hour: the order of the wave, which may have been
+    /// given before. Answered by [`Engine::on_ordered`] and then [`Engine::on_banned`], or by
+    /// [`Engine::on_not_ordered`] or [`Engine::on_withdrawn`].
     Ban { users: Vec<Id> },
-    /// They can do nothing until then.
+    /// They can do nothing until then. Answered by [`Engine::on_held`].
     Hold { user: Id, until: Moment },
-    /// They can act again.
+    /// They can act again. Answered by [`Engine::on_released`].
     Release { user: Id },
-    /// A request to be let in is refused.
+    /// A request to be let in is refused. Answered by [`Engine::on_refused`].
     Refuse { user: Id },
     /// Newcomers without roles are asked for this much; answered by [`Engine::on_level`].
     Level { to: u8 },
-    /// The level goes back, if it is still `from`.
-    LevelBack { from: u8, to: u8 },
+    /// The level goes back, if it is still one of `from`. Answered by [`Engine::on_level_back`].
+    LevelBack { from: Vec<u8>, to: u8 },
+    /// What a job has banned is free again: these, or where nobody is named all of them, and the job
+    /// does not go on. Answered by [`Engine::on_lifted`].
+    Lift {
+        job: String,
+        users: Vec<Id>,
+        by: Option<Id>,
+        /// Orders of it that failed.
+        tries: u32,
+    },
     /// People are told, or see what has changed.
     Show,
     /// It is written down.
@@ -77,9 +96,10 @@ pub enum Command {
     Ban,
     /// Everybody who is suspected is held.
     Hold,
-    /// It is nothing: everybody may stay, and nobody is suspected of it again.
+    /// It is nothing: what goes on is stopped, what was done is taken back, and nobody is suspected of it
+    /// again.
     LetIn,
-    /// What was done is taken back. Bans are lifted by whoever has banned.
+    /// What was done is taken back, in the same way. Of what was let in, what failed is tried again.
     Undo,
 }
 
@@ -99,9 +119,15 @@ pub struct Engine {
     warned: Option<Moment>,
     /// There is a reason for a crowd until then.
     cause: Option<Moment>,
+    owed: Owed,
+    /// Who asked to be let in, with what they are asked about.
+    requests: BTreeMap<u64, Id>,
     /// When the oldest of those who wait for their ban began to wait.
     banning_since: Option<Moment>,
-    is_banning: bool,
+    ordering: Turn,
+    pausing: Turn,
+    /// Nobody is held before: Discord was in trouble.
+    holding: Turn,
     /// The level that newcomers are asked for now, as far as it is known.
     level: Option<u8>,
     /// When all of the wave were judged, and whether more came than usual then.
@@ -123,8 +149,12 @@ impl Engine {
             members: 0,
             warned: None,
             cause: None,
+            owed: Owed::default(),
+            requests: BTreeMap::new(),
             banning_since: None,
-            is_banning: false,
+            ordering: Turn::default(),
+            pausing: Turn::default(),
+            holding: Turn::default(),
             level: None,
             judged: None,
             unjudged: false,
@@ -132,17 +162,22 @@ impl Engine {
     }
 
     pub fn set_policy(&mut self, policy: Policy) {
-        let acts = matches!(policy.mode, Mode::Ask | Mode::Auto);
+        let (acts, is_off) = (policy.mode.acts(), policy.mode == Mode::Off);
         self.policy = policy;
-        // What a dry run would have done was not done.
-        if acts
-            && self
-                .wave
-                .as_ref()
-                .is_some_and(|wave| wave.mode == Mode::DryRun)
-        {
+        let Some(wave) = &mut self.wave else {
+            return;
+        };
+        if acts && !wave.mode.acts() {
+            // What a dry run would have done was not done.
             self.wave = None;
+        } else if (!acts && wave.mode.acts() || is_off) && wave.phase == Phase::Open {
+            // What was done is taken back or ends, and nothing follows.
+            wave.phase = Phase::Over;
         }
+    }
+
+    const fn acts(&self) -> bool {
+        self.policy.mode.acts()
     }
 
     pub const fn policy(&self) -> &Policy {
@@ -154,8 +189,34 @@ impl Engine {
     }
 
     /// What newcomers are asked for, as the server says it.
-    pub const fn set_level(&mut self, level: u8) {
+    pub fn set_level(&mut self, level: u8) {
         self.level = Some(level);
+        let Some(raised) = &mut self.owed.level else {
+            return;
+        };
+        if level == raised.to {
+            raised.is_seen = true;
+        } else if raised.is_seen && !raised.is_lowering && !raised.turn.is_under_way {
+            // Somebody has set another one since, so there is nothing to put back.
+            self.owed.level = None;
+            if let Some(wave) = &mut self.wave {
+                wave.level = None;
+                wave.is_level_theirs = true;
+            }
+        }
+    }
+
+    /// What somebody who asks to be let in is asked about, by which they are refused.
+    pub fn note_request(&mut self, user: Id, request: Id) {
+        if self.requests.len() >= MOST_REQUESTS {
+            // Ids of users ascend with the age of their accounts, so the oldest account goes.
+            self.requests.pop_first();
+        }
+        self.requests.insert(user.get(), request);
+    }
+
+    pub fn request(&self, user: Id) -> Option<Id> {
+        self.requests.get(&user.get()).copied()
     }
 
     /// Discord saw a raid by itself.
@@ -184,6 +245,39 @@ impl Engine {
     /// What goes on, or was over last.
     pub const fn wave(&self) -> Option<&Wave> {
         self.wave.as_ref()
+    }
+
+    /// Nothing goes on and nothing is owed: time changes nothing.
+    pub fn is_settled(&self) -> bool {
+        let goes_on = self
+            .wave
+            .as_ref()
+            .is_some_and(|wave| wave.phase == Phase::Open || wave.order.is_some());
+        !goes_on && !self.has_waiting() && self.owed.is_empty()
+    }
+
+    /// Somebody is to be banned who comes with the next order.
+    fn has_waiting(&self) -> bool {
+        let is_auto = self.policy.mode == Mode::Auto;
+        self.acts()
+            && self.wave.as_ref().is_some_and(|wave| {
+                let is_next = wave.approved && wave.stopped.is_none();
+                let mut people = wave.people.values();
+                is_next && people.any(|of| of.is_waiting() && !(is_auto && of.is_late))
+            })
+    }
+
+    /// Whether so little is remembered of who came that nothing is lost with it: what is written down is all
+    /// that counts.
+    pub fn rests(&self, now: Moment) -> bool {
+        let lately = self.latest().is_some_and(|at| now.since(at) < REMEMBERED);
+        self.is_settled() && !lately
+    }
+
+    /// When the latest came.
+    pub fn latest(&self) -> Option<Moment> {
+        let streams = self.streams.values();
+        streams.filter_map(|stream| stream.ring.newest()).max()
     }
 
     /// Joins that are usual in an hour from now.
@@ -228,11 +322,14 @@ impl Engine {
             return Vec::new();
         }
         // A ban was lifted by somebody who wants them back.
-        if matches!(person.fate, Fate::Banned | Fate::LetIn) {
+        if matches!(person.fate, Fate::Banned | Fate::Releasing | Fate::LetIn) {
             return Vec::new();
         }
         person.standing = Standing::Raider;
-        person.fate = Fate::Free;
+        // Whoever is being banned is.
+        if person.fate != Fate::Banning {
+            person.fate = Fate::Free;
+        }
         if !person.reasons.contains(&Reason::Back) {
             person.reasons.insert(0, Reason::Back);
         }
@@ -252,7 +349,10 @@ impl Engine {
     /// Somebody is banned now, by whomever.
     pub fn saw_ban(&mut self, user: Id) {
         let wave = self.wave.as_mut();
-        if let Some(person) = wave.and_then(|wave| wave.people.get_mut(&user.get())) {
+        let person = wave.and_then(|wave| wave.people.get_mut(&user.get()));
+        // A ban of before they were let in comes late, and is lifted.
+        let person = person.filter(|of| !matches!(of.fate, Fate::Releasing | Fate::LetIn));
+        if let Some(person) = person {
             person.fate = Fate::Banned;
         }
     }
@@ -291,10 +391,16 @@ impl Engine {
         self.mark(user, Traits::TRAPPED, at)
     }
 
-    /// Somebody accepted the rules.
+    /// Somebody has no rules to accept any more. Of whom there were none when they came, such as members who
+    /// are given a role at once, that says nothing.
     pub fn screened(&mut self, user: Id, at: Moment) -> Vec<Effect> {
-        let came = self.streams[&StreamKind::Joins].ring.get(user.get());
-        match came.is_some_and(|record| at.since(record.at) < UNREAD) {
+        let stream = self.streams.get_mut(&StreamKind::Joins);
+        let record = stream.and_then(|stream| stream.ring.get_mut(user.get()));
+        let Some(record) = record.filter(|record| record.traits.has(Traits::PENDING)) else {
+            return Vec::new();
+        };
+        record.traits.remove(Traits::PENDING);
+        match at.since(record.at) < UNREAD {
             true => self.mark(user, Traits::FAST_SCREEN, at),
             false => Vec::new(),
         }
@@ -311,19 +417,20 @@ impl Engine {
 
     /// Somebody who came got a role: the level that is asked for holds them no more.
     pub fn got_role(&mut self, user: Id, at: Moment) -> Vec<Effect> {
+        let (acts, is_raised) = (self.acts(), self.owed.level.is_some());
         let Some(wave) = &mut self.wave else {
             return Vec::new();
         };
-        let open = wave.phase == Phase::Open && wave.level.is_some();
+        let open = acts && is_raised && wave.phase == Phase::Open;
         let Some(person) = wave.people.get_mut(&user.get()).filter(|_| open) else {
             return Vec::new();
         };
         if !person.is_to_be_held() {
             return Vec::new();
         }
-        person.fate = Fate::Held;
+        person.fate = Fate::Holding;
         let until = at.plus(respond::HELD);
-        self.done(vec![Effect::Hold { user, until }, Effect::Show])
+        vec![Effect::Hold { user, until }, Effect::Show, Effect::Keep]
     }
 
     /// Judges what came, and draws the consequences. `about`: whom something new is known of, such as that
@@ -335,32 +442,30 @@ impl Engine {
         about: Option<u64>,
         has_come: bool,
     ) -> Vec<Effect> {
-        let known = self.known(now);
+        let known = self.known(kind, now);
         let certain = self.wave.as_ref().filter(|wave| {
             wave.kind == kind && wave.phase == Phase::Open && wave.grade == Grade::Certain
         });
         let last = self
             .judged
             .filter(|(at, _)| now >= *at && now.since(*at) < ANEW);
-        if let Some((wave, (_, counts))) = certain.zip(last) {
+        if let Some((wave, (_, presses))) = certain.zip(last) {
             let verdict = wave.verdict;
             self.unjudged = true;
-            return self.absorb(kind, verdict, now, (about, has_come), (counts, false));
+            return self.absorb(kind, verdict, now, (about, has_come), (presses, false));
         }
         self.unjudged = false;
         let Some(stream) = self.streams.get_mut(&kind) else {
             return Vec::new();
         };
         let verdict = stream.judge(known, now);
-        let announced = known.announced > 0.0;
+        let announced = known.expected.is_some_and(|of| of.is_on(now));
         // Who was announced raises no alarm by their number alone.
         let counts = match announced {
             true => verdict.grade >= Grade::Raid,
             false => verdict.grade >= Grade::Wave,
         };
-        let goes_on = self.wave.as_ref().is_some_and(|wave| {
-            wave.kind == kind && wave.phase != Phase::Dismissed && now.since(wave.last) < SAME
-        });
+        let goes_on = self.goes_on_with(kind, now);
         if !counts && !goes_on {
             return Vec::new();
         }
@@ -373,22 +478,40 @@ impl Engine {
             {
                 return Vec::new();
             }
-            self.open(kind, verdict, now);
+            self.open(kind, verdict, (now, known.since));
         }
-        self.judged = Some((now, counts));
-        self.absorb(kind, verdict, now, (about, has_come), (counts, true))
+        // A crowd of an hour ago is still in a window of six; whoever comes now is none of it for that.
+        let presses = counts && verdict.lately >= CALM;
+        self.judged = Some((now, presses));
+        self.absorb(kind, verdict, now, (about, has_come), (presses, true))
     }
 
-    fn known(&self, now: Moment) -> Known {
-        let announced = self.policy.expected.and_then(|expected| expected.rate(now));
+    /// Whether whoever comes now may belong to the wave that is known.
+    fn goes_on_with(&self, kind: StreamKind, now: Moment) -> bool {
+        self.wave.as_ref().is_some_and(|wave| {
+            wave.kind == kind
+                && wave.phase != Phase::Dismissed
+                && wave.mode.acts() == self.acts()
+                && (now.since(wave.last) < SAME || wave.order.is_some())
+        })
+    }
+
+    fn known(&self, kind: StreamKind, now: Moment) -> Known {
+        let expected = self.policy.expected;
+        let is_expected = expected.is_some_and(|of| of.is_on(now));
+        let over = self
+            .wave
+            .as_ref()
+            .filter(|wave| wave.kind == kind && !self.goes_on_with(kind, now));
         Known {
-            announced: announced.unwrap_or(0.0),
-            has_cause: announced.is_some() || self.cause.is_some_and(|until| now < until),
+            expected,
+            has_cause: is_expected || self.cause.is_some_and(|until| now < until),
             discord_warned: self.warned.is_some_and(|at| now.since(at) < WARNED),
+            since: over.map(|wave| wave.last),
         }
     }
 
-    fn open(&mut self, kind: StreamKind, verdict: Verdict, now: Moment) {
+    fn open(&mut self, kind: StreamKind, verdict: Verdict, (now, since): (Moment, Option<Moment>)) {
         let newest = self.wave.as_ref().map_or(0, |wave| wave.id.get());
         let window = verdict
             .evidence
@@ -401,28 +524,39 @@ impl Engine {
             phase: Phase::Open,
             grade: Grade::Calm,
             verdict,
-            began: now.minus(window),
+            // Those of the wave before are none of it.
+            began: now
+                .minus(window)
+                .max(since.map_or(Moment(0), |since| since.plus(1))),
             declared: None,
             last: now,
             paused_until: None,
-            level: None,
+            pausing: None,
+            level: self.owed.level.and_then(|raised| raised.set),
+            is_level_theirs: false,
             is_fresh: false,
             approved: false,
+            approved_by: None,
+            dismissed_by: None,
             people: BTreeMap::new(),
             is_cut: false,
             jobs: Vec::new(),
+            orders: 0,
+            order: None,
+            refused: BTreeMap::new(),
             stopped: None,
         });
     }
 
-    /// Takes the cohort into the wave. `all`: everybody is judged, not only whom something is known of.
+    /// Takes the cohort into the wave. `presses`: far more than usual come just now; `all`: everybody is
+    /// judged, not only whom something is known of.
     fn absorb(
         &mut self,
         kind: StreamKind,
         verdict: Verdict,
         now: Moment,
         (about, has_come): (Option<u64>, bool),
-        (counts, all): (bool, bool),
+        (presses, all): (bool, bool),
     ) -> Vec<Effect> {
         let (Some(wave), Some(stream)) = (&mut self.wave, self.streams.get(&kind)) else {
             return Vec::new();
@@ -441,7 +575,7 @@ impl Engine {
         let before = (wave.grade, wave.phase, wave.people.len());
         wave.grade = wave.grade.max(verdict.grade);
         wave.is_fresh |= verdict.is_fresh;
-        if counts {
+        if presses || verdict.grade > before.0 {
             wave.phase = Phase::Open;
         }
         let portrait = Portrait::of(&came, &stream.shares);
@@ -481,12 +615,11 @@ impl Engine {
                 self.raiders.insert(record.user, record.at);
             }
         }
-        let belongs = about.filter(|_| has_come).is_some_and(|user| {
-            let person = wave.people.get(&user);
-            person.is_some_and(|person| person.standing >= Standing::Suspect || counts)
-        });
-        if belongs {
+        let came = about.filter(|_| has_come);
+        let person = came.and_then(|user| wave.people.get(&user));
+        if person.is_some_and(|person| person.standing >= Standing::Suspect || presses) {
             wave.last = wave.last.max(now);
+            wave.phase = Phase::Open;
         }
         let changed = before != (wave.grade, wave.phase, wave.people.len());
         self.respond(now, changed)
@@ -498,29 +631,35 @@ impl Engine {
             stream.advance(now);
         }
         self.forget(now);
-        if self.policy.mode == Mode::Off {
-            return Vec::new();
-        }
-        let known = self.known(now);
-        let Some(wave) = &self.wave else {
-            return Vec::new();
+        let mut effects = self.settle(now);
+        let Some((kind, phase, last)) = self
+            .wave
+            .as_ref()
+            .map(|wave| (wave.kind, wave.phase, wave.last))
+        else {
+            return effects;
         };
-        if wave.phase == Phase::Open && now.since(wave.last) >= OVER {
-            let kind = wave.kind;
-            let rate = self
+        if self.policy.mode == Mode::Off {
+            return effects;
+        }
+        if phase == Phase::Open && now.since(last) >= OVER {
+            let known = self.known(kind, now);
+            let lately = self
                 .streams
                 .get_mut(&kind)
-                .map(|stream| stream.judge(known, now).rate);
-            if rate.is_none_or(|rate| rate < CALM) {
-                return self.ends(now);
+                .map(|stream| stream.judge(known, now).lately);
+            if lately.is_none_or(|rate| rate < CALM) {
+                effects.extend(self.ends(now));
+                return effects;
             }
         }
-        let kind = wave.kind;
         let late = self.judged.is_none_or(|(at, _)| now.since(at) >= ANEW);
-        if self.unjudged && late && wave.phase == Phase::Open {
-            return self.look(kind, now, None, false);
-        }
-        self.goes_on(now)
+        let more = match self.unjudged && late && phase == Phase::Open {
+            true => self.look(kind, now, None, false),
+            false => self.goes_on(now),
+        };
+        effects.extend(more);
+        effects
     }
 
     fn forget(&mut self, now: Moment) {
@@ -537,5 +676,39 @@ impl Engine {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::Name;
+
+    #[test]
+    fn who_is_given_a_role_at_once_has_accepted_no_rules() {
+        let now = Moment(1_795_996_800_000);
+        let is_fast = |is_pending: bool, after: u64| {
+            let mut engine = Engine::new(now);
+            let arrival = Arrival {
+                user: now.minus(DAY).id(),
+                at: now,
+                name: Name::of("someone"),
+                avatar: 0,
+                is_invested: false,
+                is_spammer: false,
+                exempt: Exempt::No,
+                is_pending,
+                is_late: false,
+            };
+            engine.arrived(StreamKind::Joins, &arrival);
+            engine.screened(arrival.user, now.plus(after));
+            engine.screened(arrival.user, now.plus(after));
+            let ring = &engine.streams[&StreamKind::Joins].ring;
+            let record = ring.get(arrival.user.get()).unwrap();
+            record.traits.has(Traits::FAST_SCREEN)
+        };
+        assert!(is_fast(true, UNREAD - 1));
+        assert!(!is_fast(true, UNREAD), "they have read them");
+        assert!(!is_fast(false, 500), "there was nothing to accept");
     }
 }

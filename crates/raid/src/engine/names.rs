@@ -10,7 +10,7 @@ const MOST: usize = 64;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Clusters {
     /// The cluster that was met last is at the end.
-    known: VecDeque<(u32, Box<str>)>,
+    known: VecDeque<(u32, Name)>,
     last: u32,
 }
 
@@ -20,12 +20,15 @@ impl Clusters {
         if name.key.is_empty() {
             return 0;
         }
-        let found = self.known.iter().rposition(|(_, key)| name.is_like(key));
+        let found = self
+            .known
+            .iter()
+            .rposition(|(_, first)| name.is_like(first));
         let cluster = match found.and_then(|at| self.known.remove(at)) {
             Some(cluster) => cluster,
             None => {
                 self.last = self.last.wrapping_add(1).max(1);
-                (self.last, name.key.clone())
+                (self.last, name.clone())
             }
         };
         let number = cluster.0;
@@ -36,9 +39,12 @@ impl Clusters {
         number
     }
 
-    /// Numbers go on where they were, so that what is remembered keeps its own.
-    pub const fn begin_after(&mut self, last: u32) {
-        self.last = last;
+    /// Moves all numbers behind those that are taken, so that what is remembered keeps its own.
+    pub fn begin_after(&mut self, taken: u32) {
+        for (number, _) in &mut self.known {
+            *number = number.saturating_add(taken);
+        }
+        self.last = self.last.saturating_add(taken);
     }
 }
 

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use splashtail_guild::Id;
 
-use super::names::Clusters;
-use super::{Engine, MOST_PEOPLE};
+use super::owed::Owed;
+use super::{Engine, MOST_PEOPLE, SAME};
 use crate::baseline::Baseline;
 use crate::moment::Moment;
 use crate::ring::Record;
 use crate::shares::Shares;
 use crate::stream::{Stream, StreamKind};
-use crate::wave::{Fate, Wave};
+use crate::wave::{Fate, Phase, Wave};
 
 /// Who came is written down only while a wave goes on.
 const MOST_RECORDS: usize = 1024;
@@ -24,6 +25,10 @@ pub struct Saved {
     raiders: BTreeMap<u64, Moment>,
     #[serde(default)]
     acquitted: BTreeMap<u64, Moment>,
+    #[serde(default)]
+    owed: Owed,
+    #[serde(default)]
+    requests: BTreeMap<u64, Id>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,13 +61,18 @@ impl Engine {
             wave: self.wave.clone(),
             raiders: self.raiders.clone(),
             acquitted: self.acquitted.clone(),
+            owed: self.owed.clone(),
+            requests: match goes_on(StreamKind::Requests) {
+                true => self.requests.clone(),
+                false => BTreeMap::new(),
+            },
         }
     }
 
-    /// Goes on where another process was. What it was about to do and did not tell is done again, as
-    /// every call may be made twice.
+    /// Goes on where another process was, beside what happened since this one began. What was about to be
+    /// done and was not answered is done again, as every call may be made twice.
     pub fn restore(&mut self, saved: Saved) {
-        let mut last = 0;
+        let (mut last, mut streams) = (0, Vec::new());
         for (kind, saved) in saved.streams {
             if !saved.baseline.is_sound() || !saved.shares.is_sound() {
                 continue;
@@ -73,19 +83,79 @@ impl Engine {
                 last = last.max(record.cluster);
                 stream.ring.add(record);
             }
+            streams.push((kind, stream));
+        }
+        self.clusters.begin_after(last);
+        for (kind, mut stream) in streams {
+            let since = self.streams.remove(&kind);
+            for record in since.iter().flat_map(|stream| stream.ring.all()) {
+                let cluster = match record.cluster {
+                    0 => 0,
+                    number => number.saturating_add(last),
+                };
+                stream.add(Record { cluster, ..*record });
+            }
             self.streams.insert(kind, stream);
         }
-        self.clusters = Clusters::default();
-        self.clusters.begin_after(last);
-        self.raiders = saved.raiders;
-        self.acquitted = saved.acquitted;
-        self.wave = saved.wave.filter(|wave| wave.people.len() <= MOST_PEOPLE);
-        if let Some(wave) = &mut self.wave {
-            let people = wave.people.values_mut();
-            for person in people.filter(|person| person.fate == Fate::Banning) {
-                person.fate = Fate::Free;
+        for (known, saved) in [
+            (&mut self.raiders, saved.raiders),
+            (&mut self.acquitted, saved.acquitted),
+        ] {
+            for (user, at) in saved {
+                let latest = known.entry(user).or_insert(at);
+                *latest = at.max(*latest);
             }
         }
-        self.is_banning = false;
+        self.requests.extend(saved.requests);
+        self.owed.join(saved.owed);
+        let before = saved.wave.filter(|wave| wave.people.len() <= MOST_PEOPLE);
+        self.wave = match (before.map(resumed), self.wave.take()) {
+            (Some(before), Some(since)) => Some(joined(before, since)),
+            (before, since) => since.or(before),
+        };
+        if let Some(wave) = &mut self.wave {
+            // Of a wave that began before it was known who was let in.
+            wave.people.retain(|user, person| {
+                person.fate != Fate::Free || !self.acquitted.contains_key(user)
+            });
+        }
     }
+}
+
+/// What was under way when the process ended is not, apart from the order, which is given again.
+fn resumed(mut wave: Wave) -> Wave {
+    let order = wave.order.as_ref().map(|order| order.users.clone());
+    let order = order.unwrap_or_default();
+    for (user, person) in &mut wave.people {
+        person.fate = match person.fate {
+            Fate::Banning if !order.contains(&Id::new(*user)) => Fate::Free,
+            Fate::Holding | Fate::Refusing => Fate::Free,
+            fate => fate,
+        };
+    }
+    wave
+}
+
+/// A wave that began before what was written down was read belongs to the one of before, if that went on.
+fn joined(mut before: Wave, since: Wave) -> Wave {
+    let goes_on = before.kind == since.kind
+        && before.phase != Phase::Dismissed
+        && since.phase != Phase::Dismissed
+        && (before.mode.acts() || !since.mode.acts())
+        && since.began.since(before.last) < SAME;
+    if !goes_on {
+        return since;
+    }
+    for (user, person) in since.people {
+        if before.people.len() < MOST_PEOPLE {
+            before.people.entry(user).or_insert(person);
+        }
+    }
+    if since.grade > before.grade {
+        (before.grade, before.verdict) = (since.grade, since.verdict);
+    }
+    before.is_fresh |= since.is_fresh;
+    before.last = before.last.max(since.last);
+    before.phase = before.phase.min(since.phase);
+    before
 }

@@ -51,9 +51,18 @@ fn who_was_announced_raises_no_alarm_and_raiders_among_them_do() {
         }),
     };
     world.engine.set_policy(policy);
-    world.live(fans(&mut dice, from.plus(MINUTE), 500, 2 * HOUR));
-    assert!(world.acts().is_empty(), "{:?}", world.acts());
-    world.live(fresh(&mut dice, from.plus(5 * HOUR), 50, 500.0));
+    let mut crowd = fans(&mut dice, from.plus(MINUTE), 500, 2 * HOUR);
+    // Some are late, when nobody is announced any more.
+    let late = crowd
+        .iter()
+        .filter(|fan| fan.arrival.at > from.plus(6 * HOUR));
+    assert!(late.count() > 5);
+    let mut calm = world.clone();
+    calm.live(crowd.clone());
+    assert!(calm.acts().is_empty(), "{:?}", calm.acts());
+    crowd.extend(fresh(&mut dice, from.plus(5 * HOUR), 50, 500.0));
+    crowd.retain(|comer| comer.arrival.at < from.plus(6 * HOUR));
+    world.live(crowd);
     assert_eq!(world.wave().grade, Grade::Certain);
 }
 
@@ -89,6 +98,7 @@ fn one_odd_name_is_nothing_and_a_warning_alone_is_nothing() {
         is_invested: false,
         is_spammer: true,
         exempt: Exempt::No,
+        is_pending: false,
         is_late: false,
     };
     let effects = world.engine.arrived(StreamKind::Joins, &arrival);

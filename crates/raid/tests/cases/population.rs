@@ -95,6 +95,7 @@ fn comer(dice: &mut Dice, at: Moment, age: f64, name: &str) -> Comer {
             is_invested: false,
             is_spammer: false,
             exempt: Exempt::No,
+            is_pending: false,
             is_late: false,
         },
         speaks: None,

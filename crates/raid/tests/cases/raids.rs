@@ -4,7 +4,7 @@ use splashtail_guild::Id;
 use splashtail_raid::{Command, DAY, Grade, HOUR, MINUTE, Mode, Phase, SECOND, Standing};
 
 use crate::population::{Comer, Dice, aged, fans, fresh, humans};
-use crate::world::{START, World};
+use crate::world::{SOMEBODY, START, World};
 
 fn ids(comers: &[Comer]) -> Vec<Id> {
     comers.iter().map(|comer| comer.arrival.user).collect()
@@ -42,7 +42,9 @@ fn a_thousand_are_banned_in_few_orders_once_somebody_said_so() {
         "nobody is banned before somebody says so"
     );
     let wave = world.wave().id;
-    let effects = world.engine.command(wave, Command::Ban, world.now);
+    let effects = world
+        .engine
+        .command(wave, Command::Ban, SOMEBODY, world.now);
     world.take(effects);
     let banned = world.banned();
     assert!(banned.len() >= 790, "{} of {}", banned.len(), all.len());

@@ -2,12 +2,12 @@
 
 use splashtail_guild::Id;
 use splashtail_raid::{
-    Command, DAY, Effect, Engine, Exempt, Fate, Grade, HOUR, MINUTE, Mode, Phase, SECOND, Standing,
-    StreamKind,
+    Answer, Command, DAY, Effect, Ended, Engine, Exempt, Fate, Grade, HOUR, MINUTE, Mode, Phase,
+    Policy, SECOND, Standing, Step, StreamKind,
 };
 
 use crate::population::{Comer, Dice, fresh};
-use crate::world::{START, World};
+use crate::world::{SOMEBODY, START, World};
 
 fn raid(seed: u64, mode: Mode, change: impl Fn(usize, &mut Comer)) -> (World, Vec<Id>) {
     let mut dice = Dice::new(seed);
@@ -61,7 +61,9 @@ fn boosters_staff_and_the_acquitted_are_untouched() {
     };
     let (mut world, ids) = raid(3, Mode::Ask, exempt);
     let wave = world.wave().id;
-    let effects = world.engine.command(wave, Command::Ban, world.now);
+    let effects = world
+        .engine
+        .command(wave, Command::Ban, SOMEBODY, world.now);
     world.take(effects);
     let banned = world.banned();
     for (number, id) in ids.iter().enumerate() {
@@ -82,7 +84,10 @@ fn boosters_staff_and_the_acquitted_are_untouched() {
 fn what_is_let_in_is_given_back_and_left_alone() {
     let (mut world, ids) = raid(4, Mode::Ask, |_, _| {});
     let wave = world.wave().id;
-    let effects = world.engine.command(wave, Command::LetIn, world.now);
+    let effects = world
+        .engine
+        .command(wave, Command::LetIn, SOMEBODY, world.now);
+    world.take(effects.clone());
     let unpaused = effects
         .iter()
         .any(|effect| matches!(effect, Effect::Unpause { .. }));
@@ -96,7 +101,7 @@ fn what_is_let_in_is_given_back_and_left_alone() {
     assert!(
         world
             .engine
-            .command(Id::new(1), Command::Ban, world.now)
+            .command(Id::new(1), Command::Ban, SOMEBODY, world.now)
             .is_empty(),
         "another wave"
     );
@@ -168,16 +173,22 @@ fn bans_that_stop_are_not_repeated_without_a_word() {
     let (mut world, _) = raid(7, Mode::Ask, |_, _| {});
     world.obeys = false;
     let wave = world.wave().id;
-    let effects = world.engine.command(wave, Command::Ban, world.now);
+    let effects = world
+        .engine
+        .command(wave, Command::Ban, SOMEBODY, world.now);
     let users = effects.iter().find_map(|effect| match effect {
         Effect::Ban { users } => Some(users.clone()),
         _ => None,
     });
     let users = users.unwrap();
     let (done, left) = users.split_at(5);
-    world
-        .engine
-        .on_banned(done, left, Some("the bot lacks Ban Members".to_owned()));
+    let ended = Ended {
+        banned: done.to_vec(),
+        why: Some("the bot lacks Ban Members".to_owned()),
+        ..Ended::default()
+    };
+    let of = world.wave().id;
+    world.engine.on_banned(of, ended, world.now);
     let effects = world.engine.tick(world.now.plus(MINUTE));
     assert!(
         !effects
@@ -185,12 +196,16 @@ fn bans_that_stop_are_not_repeated_without_a_word() {
             .any(|effect| matches!(effect, Effect::Ban { .. })),
         "{effects:?}"
     );
-    let effects = world.engine.command(wave, Command::Ban, world.now);
+    let effects = world
+        .engine
+        .command(wave, Command::Ban, SOMEBODY, world.now);
     let again = effects.iter().find_map(|effect| match effect {
         Effect::Ban { users } => Some(users.len()),
         _ => None,
     });
     assert_eq!(again, Some(left.len()));
+    let order = world.wave().order.as_ref().unwrap();
+    assert_eq!(order.number, 2, "what failed is not asked about again");
 }
 
 #[test]
@@ -198,7 +213,9 @@ fn a_process_that_is_killed_goes_on_with_the_same_wave() {
     let (mut world, ids) = raid(8, Mode::Ask, |_, _| {});
     world.obeys = false;
     let wave = world.wave().id;
-    let ordered = world.engine.command(wave, Command::Ban, world.now);
+    let ordered = world
+        .engine
+        .command(wave, Command::Ban, SOMEBODY, world.now);
     assert!(
         ordered
             .iter()
@@ -224,4 +241,316 @@ fn a_process_that_is_killed_goes_on_with_the_same_wave() {
         ban.is_some(),
         "what was ordered and not confirmed is ordered again"
     );
+}
+
+/// Another process goes on with what was written down.
+fn restart(world: &mut World) {
+    let text = serde_json::to_string(&world.engine.save()).unwrap();
+    let policy = world.engine.policy().clone();
+    world.engine = Engine::new(world.now);
+    world.engine.restore(serde_json::from_str(&text).unwrap());
+    world.engine.set_policy(policy);
+}
+
+fn order(world: &mut World) {
+    world.obeys = false;
+    let wave = world.wave().id;
+    let effects = world
+        .engine
+        .command(wave, Command::Ban, SOMEBODY, world.now);
+    world.take(effects);
+}
+
+fn let_in(world: &mut World) -> Vec<Effect> {
+    let wave = world.wave().id;
+    world
+        .engine
+        .command(wave, Command::LetIn, SOMEBODY, world.now)
+}
+
+fn lift(users: Vec<Id>, tries: u32) -> Effect {
+    Effect::Lift {
+        job: "the job".to_owned(),
+        users,
+        by: Some(SOMEBODY),
+        tries,
+    }
+}
+
+#[test]
+fn bans_that_still_run_are_stopped_and_lifted_when_all_are_let_in() {
+    let (mut world, ids) = raid(9, Mode::Ask, |_, _| {});
+    order(&mut world);
+    let of = world.wave().id;
+    world.engine.on_ordered(of, "the job", world.now);
+    let effects = let_in(&mut world);
+    assert!(effects.contains(&lift(Vec::new(), 0)), "{effects:?}");
+    world.take(effects);
+    // What was under way comes late.
+    ids.iter().for_each(|id| world.engine.saw_ban(*id));
+    let ended = Ended {
+        why: Some("stopped".to_owned()),
+        ..Ended::default()
+    };
+    let of = world.wave().id;
+    world.engine.on_banned(of, ended, world.now);
+    let wave = world.wave();
+    let banned = wave.with_fate(Fate::Banned) + wave.with_fate(Fate::Banning);
+    assert_eq!((banned, wave.stopped.clone()), (0, None));
+    assert_eq!(wave.dismissed_by, Some(SOMEBODY));
+    // The jobserver is away, and so is this process soon.
+    let now = world.now;
+    world.engine.on_lifted("the job", &[], &Answer::Later, now);
+    restart(&mut world);
+    let effects = world.engine.tick(now.plus(MINUTE));
+    assert!(effects.contains(&lift(Vec::new(), 0)), "{effects:?}");
+    let refused = Answer::Refused("the job failed".to_owned());
+    world.engine.on_lifted("the job", &[], &refused, now);
+    assert!(world.wave().refused.contains_key(&Step::Lift));
+    let effects = world.engine.tick(now.plus(10 * MINUTE));
+    assert!(effects.contains(&lift(Vec::new(), 1)), "by another order");
+    world.engine.on_lifted("the job", &[], &Answer::Done, now);
+    assert!(world.engine.tick(now.plus(HOUR)).is_empty());
+    assert!(world.engine.is_settled() && world.wave().refused.is_empty());
+}
+
+#[test]
+fn a_job_that_becomes_known_after_all_were_let_in_is_stopped_too() {
+    let (mut world, _) = raid(10, Mode::Ask, |_, _| {});
+    order(&mut world);
+    let effects = let_in(&mut world);
+    assert!(!effects.iter().any(|of| matches!(of, Effect::Lift { .. })));
+    let of = world.wave().id;
+    let effects = world.engine.on_ordered(of, "the job", world.now);
+    assert!(effects.contains(&lift(Vec::new(), 0)), "{effects:?}");
+
+    // Nobody took the order: it is not given after all.
+    let (mut world, _) = raid(10, Mode::Ask, |_, _| {});
+    order(&mut world);
+    let_in(&mut world);
+    let of = world.wave().id;
+    world.engine.on_not_ordered(of, world.now);
+    let bans = |effects: &[Effect]| effects.iter().any(|of| matches!(of, Effect::Ban { .. }));
+    let effects = world.engine.tick(world.now.plus(MINUTE));
+    assert!(bans(&effects), "it is looked up: {effects:?}");
+    world.engine.on_withdrawn(of, world.now);
+    let effects = world.engine.tick(world.now.plus(2 * MINUTE));
+    assert!(!bans(&effects) && world.wave().order.is_none());
+}
+
+#[test]
+fn one_of_them_is_let_in_and_the_others_are_banned() {
+    let (mut world, _) = raid(11, Mode::Ask, |_, _| {});
+    order(&mut world);
+    let of = world.wave().id;
+    world.engine.on_ordered(of, "the job", world.now);
+    let users = world.wave().order.as_ref().unwrap().users.clone();
+    let one = users[0];
+    let effects = world.engine.let_in(one, SOMEBODY, world.now);
+    assert!(effects.contains(&lift(vec![one], 0)), "{effects:?}");
+    let ended = Ended {
+        banned: users.clone(),
+        ..Ended::default()
+    };
+    let of = world.wave().id;
+    world.engine.on_banned(of, ended, world.now);
+    let fate = |user: &Id| world.wave().people[&user.get()].fate;
+    assert_eq!(fate(&one), Fate::LetIn);
+    assert!(users[1..].iter().all(|user| fate(user) == Fate::Banned));
+
+    // Whoever is held can act again, and is not held anew.
+    let mut dice = Dice::new(5);
+    let mut world = World::with_history(&mut dice, 15.0, Mode::Ask);
+    world.live(fresh(&mut dice, START.plus(DAY), 20, 300.0));
+    let held = world
+        .wave()
+        .people
+        .iter()
+        .find(|(_, person)| person.fate == Fate::Held);
+    let held = Id::new(*held.unwrap().0);
+    let effects = world.engine.let_in(held, SOMEBODY, world.now);
+    assert!(effects.contains(&Effect::Release { user: held }));
+    world.take(effects);
+    world.tick(world.now.plus(MINUTE));
+    assert_eq!(world.wave().people[&held.get()].fate, Fate::LetIn);
+    assert_eq!(world.wave().phase, Phase::Open);
+}
+
+#[test]
+fn a_hold_that_comes_after_its_end_is_ended() {
+    let (mut world, _) = raid(12, Mode::Ask, |_, _| {});
+    let user = *world.wave().people.keys().next().unwrap();
+    let user = Id::new(user);
+    let effects = let_in(&mut world);
+    world.take(effects);
+    world.engine.on_held(user, &Answer::Done, world.now);
+    let effects = world.engine.tick(world.now.plus(SECOND));
+    assert!(effects.contains(&Effect::Release { user }), "{effects:?}");
+}
+
+#[test]
+fn what_is_refused_is_not_done_and_is_tried_again() {
+    let mut dice = Dice::new(13);
+    let mut world = World::with_history(&mut dice, 15.0, Mode::Ask);
+    let from = START.plus(DAY + 15 * HOUR);
+    let mut now = from;
+    let mut held = Vec::new();
+    let refused = Answer::Refused("Missing Permissions".to_owned());
+    let raiders = fresh(&mut dice, from, 60, 300.0);
+    let (mut pauses, mut levels) = (0, 0);
+    for raider in &raiders {
+        now = raider.arrival.at;
+        let effects = world.engine.arrived(StreamKind::Joins, &raider.arrival);
+        for effect in effects {
+            match effect {
+                Effect::Pause { until } => {
+                    pauses += 1;
+                    world.engine.on_paused(until, &refused, now);
+                }
+                Effect::Level { to } => {
+                    levels += 1;
+                    world.engine.on_level(to, &refused, now);
+                }
+                Effect::Hold { user, .. } => held.push(user),
+                _ => {}
+            }
+        }
+    }
+    let wave = world.wave();
+    assert_eq!((pauses, wave.paused_until), (1, None));
+    assert!(wave.refused.contains_key(&Step::Pause));
+    assert_eq!((levels, wave.level), (1, None));
+    assert!(held.len() > 20, "held one by one: {}", held.len());
+    // Of those who are held one is gone, one stands above the bot, and of one Discord does not say.
+    let (gone, above, silent) = (held[0], held[1], held[2]);
+    world.engine.on_held(gone, &Answer::Gone, now);
+    world.engine.on_held(above, &refused, now);
+    world.engine.on_held(silent, &Answer::Later, now);
+    let person = |world: &World, user: Id| world.wave().people[&user.get()].clone();
+    assert!(person(&world, gone).is_gone);
+    assert_eq!(person(&world, above).fate, Fate::Spared);
+    assert_eq!(person(&world, silent).fate, Fate::Free);
+    let effects = world.engine.tick(now.plus(MINUTE));
+    let is_held = |user: Id| {
+        let of =
+            |effect: &Effect| matches!(effect, Effect::Hold { user: held, .. } if *held == user);
+        effects.iter().any(of)
+    };
+    assert!(is_held(silent) && !is_held(gone) && !is_held(above));
+    let paused = |effects: &[Effect]| effects.iter().any(|of| matches!(of, Effect::Pause { .. }));
+    assert!(!paused(&effects), "too soon");
+    let effects = world.engine.tick(now.plus(6 * MINUTE));
+    assert!(
+        paused(&effects),
+        "somebody may have allowed it: {effects:?}"
+    );
+}
+
+#[test]
+fn who_said_so_is_kept_and_a_second_press_adds_nothing() {
+    let (mut world, _) = raid(14, Mode::Ask, |_, _| {});
+    order(&mut world);
+    let wave = world.wave().id;
+    let other = Id::new(78);
+    let effects = world.engine.command(wave, Command::Ban, other, world.now);
+    assert!(!effects.iter().any(|of| matches!(of, Effect::Ban { .. })));
+    restart(&mut world);
+    let wave = world.wave();
+    assert_eq!(wave.approved_by, Some(SOMEBODY));
+    let order = wave.order.as_ref().unwrap();
+    assert_eq!((order.number, order.by), (1, Some(SOMEBODY)));
+}
+
+/// A raid that is answered by a level, and how often the level was put back.
+fn raised(seed: u64) -> World {
+    let (world, _) = raid(seed, Mode::Ask, |_, _| {});
+    assert!(world.wave().level.is_some());
+    assert_eq!(backs(&world), 0);
+    world
+}
+
+fn backs(world: &World) -> usize {
+    let backs = world
+        .effects
+        .iter()
+        .filter(|(_, effect)| matches!(effect, Effect::LevelBack { to: 1, .. }));
+    backs.count()
+}
+
+#[test]
+fn the_level_goes_back_once_when_protection_is_switched_off_or_only_told() {
+    for mode in [Mode::Off, Mode::DryRun] {
+        let mut world = raised(15);
+        world.engine.set_policy(Policy {
+            mode,
+            ..Policy::default()
+        });
+        for minute in 1..5 {
+            world.tick(world.now.plus(minute * MINUTE));
+        }
+        assert_eq!(backs(&world), 1, "{mode:?}");
+        assert!(world.engine.is_settled());
+    }
+}
+
+#[test]
+fn the_level_goes_back_once_through_restarts_and_failures() {
+    let mut world = raised(16);
+    restart(&mut world);
+    let effects = let_in(&mut world);
+    let back = |effects: &[Effect]| {
+        let back = |of: &&Effect| matches!(of, Effect::LevelBack { to: 1, .. });
+        effects.iter().filter(back).count()
+    };
+    assert_eq!(back(&effects), 1);
+    let now = world.now;
+    world.engine.on_level_back(&Answer::Later, now);
+    assert_eq!(back(&world.engine.tick(now.plus(SECOND))), 0);
+    assert_eq!(back(&world.engine.tick(now.plus(MINUTE))), 1);
+    // Killed before the answer.
+    restart(&mut world);
+    assert_eq!(back(&world.engine.tick(now.plus(2 * MINUTE))), 1);
+    assert_eq!(back(&world.engine.tick(now.plus(3 * MINUTE))), 0);
+    world.engine.on_level_back(&Answer::Done, now);
+    restart(&mut world);
+    assert_eq!(back(&world.engine.tick(now.plus(HOUR))), 0);
+}
+
+#[test]
+fn a_level_that_somebody_set_stays() {
+    let mut world = raised(17);
+    // Told again by an event about something else, and then changed.
+    let ours = world.wave().level.unwrap();
+    world.engine.set_level(ours);
+    world.engine.set_level(2);
+    assert_eq!(world.wave().level, None);
+    let levels = |effects: &[Effect]| effects.iter().any(|of| matches!(of, Effect::Level { .. }));
+    let effects = world.engine.tick(world.now.plus(SECOND));
+    assert!(!levels(&effects), "it is not raised anew: {effects:?}");
+    let effects = let_in(&mut world);
+    world.take(effects);
+    assert_eq!(backs(&world), 0);
+}
+
+#[test]
+fn who_was_let_in_stays_so_when_others_come_before_it_is_read() {
+    let (mut world, ids) = raid(18, Mode::Ask, |_, _| {});
+    let effects = let_in(&mut world);
+    world.take(effects);
+    let text = serde_json::to_string(&world.engine.save()).unwrap();
+    let policy = world.engine.policy().clone();
+    // The database is silent when the next process begins, and a raid goes on.
+    let mut dice = Dice::new(180);
+    let mut next = World::with_history(&mut dice, 15.0, Mode::Ask);
+    next.now = world.now;
+    next.live(fresh(&mut dice, world.now.plus(SECOND), 40, 300.0));
+    let wave = next.wave().id;
+    next.engine.restore(serde_json::from_str(&text).unwrap());
+    next.engine.set_policy(policy);
+    assert_eq!(next.wave().id, wave, "what goes on is not given up");
+    let back = fresh(&mut Dice::new(18), START.plus(DAY), 1, 300.0).remove(0);
+    let mut arrival = back.arrival;
+    (arrival.user, arrival.at) = (ids[0], next.now.plus(SECOND));
+    next.engine.arrived(StreamKind::Joins, &arrival);
+    assert!(!next.wave().people.contains_key(&ids[0].get()));
 }

@@ -2,14 +2,18 @@
 
 use splashtail_guild::Id;
 use splashtail_raid::{
-    DAY, Effect, Engine, Grade, Mode, Moment, Policy, SECOND, Standing, StreamKind, Wave,
+    Answer, DAY, Effect, Ended, Engine, Grade, Mode, Moment, Policy, SECOND, Standing, StreamKind,
+    Wave,
 };
 
 use crate::population::{Comer, Dice, ordinary};
 
+/// Whoever decides.
+pub const SOMEBODY: Id = Id::new(77);
 /// A Monday, at midnight.
 pub const START: Moment = Moment(1_795_996_800_000);
 
+#[derive(Clone)]
 pub struct World {
     pub engine: Engine,
     pub now: Moment,
@@ -18,7 +22,7 @@ pub struct World {
     pub declared_at: Option<usize>,
     pub raids: u32,
     pub waves: u32,
-    /// Bans are carried out at once.
+    /// Jobs are carried out at once.
     pub obeys: bool,
     last: Option<(Id, Grade)>,
 }
@@ -106,14 +110,34 @@ impl World {
     pub fn take(&mut self, effects: Vec<Effect>) {
         let now = self.now;
         for effect in effects {
-            if let Effect::Ban { users } = &effect
-                && self.obeys
-            {
-                let users = users.clone();
-                self.engine.on_banned(&users, &[], None);
-            }
-            if let Effect::Level { to } = effect {
-                self.engine.set_level(to);
+            let (engine, done) = (&mut self.engine, &Answer::Done);
+            match &effect {
+                Effect::Ban { users } if self.obeys => {
+                    let ended = Ended {
+                        banned: users.clone(),
+                        ..Ended::default()
+                    };
+                    let of = engine.wave().expect("a wave").id;
+                    engine.on_ordered(of, "a job", now);
+                    engine.on_banned(of, ended, now);
+                }
+                Effect::Pause { until } => drop(engine.on_paused(*until, done, now)),
+                Effect::Unpause { .. } => drop(engine.on_unpaused(done, now)),
+                Effect::Hold { user, .. } => drop(engine.on_held(*user, done, now)),
+                Effect::Release { user } => drop(engine.on_released(*user, done, now)),
+                Effect::Refuse { user } => drop(engine.on_refused(*user, done, now)),
+                Effect::Level { to } => {
+                    engine.set_level(*to);
+                    engine.on_level(*to, done, now);
+                }
+                Effect::LevelBack { to, .. } => {
+                    engine.set_level(*to);
+                    engine.on_level_back(done, now);
+                }
+                Effect::Lift { job, users, .. } if self.obeys => {
+                    engine.on_lifted(job, users, done, now);
+                }
+                Effect::Ban { .. } | Effect::Lift { .. } | Effect::Show | Effect::Keep => {}
             }
             self.effects.push((now, effect));
         }
