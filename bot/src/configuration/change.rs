@@ -356,6 +356,7 @@ impl Setting {
 
     /// An entry as it may be shown: of a secret only whether there is one.
     pub(super) fn shown(&self, fields: &Fields) -> Fields {
+        let fields = self.whole(fields);
         let shown = self.columns.iter().map(|column| {
             let value = fields.get(column.id).cloned().unwrap_or(Value::Null);
             let value = match column.secret && !value.is_null() {

@@ -57,6 +57,7 @@ pub fn setting() -> Setting {
                 )
             },
         ],
+        retired: &["mass_ban_above"],
         operations: &Operation::ALL,
         max_entries: 1,
         rules: Some(Arc::new(OwnersOnly)),
