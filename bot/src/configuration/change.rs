@@ -338,7 +338,11 @@ impl Setting {
         }
     }
 
-    fn check_unique(&self, fields: &Fields, others: &[(&str, &Fields)]) -> Result<(), Wrong> {
+    pub(super) fn check_unique(
+        &self,
+        fields: &Fields,
+        others: &[(&str, &Fields)],
+    ) -> Result<(), Wrong> {
         for column in self.columns.iter().filter(|column| column.unique) {
             let value = fields.get(column.id).filter(|value| !value.is_null());
             let same = |(_, other): &&(&str, &Fields)| other.get(column.id) == value;

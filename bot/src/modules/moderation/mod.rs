@@ -18,9 +18,10 @@ use self::deed::Deed;
 use self::mass_bans::MassBans;
 use self::operation::Agreed;
 use super::antinuke::Protection;
-use super::guarded::{Operation, People};
+use super::guarded::People;
 use super::jobs::Jobs;
 use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, extended};
+use crate::operation::Operation;
 use crate::presses::Presses;
 
 /// The module's id, and the namespace of its permissions.
