@@ -26,6 +26,10 @@ impl Job for BroughtBackup {
         Priority::Scheduled
     }
 
+    fn changes_server(&self, _: &Value) -> bool {
+        false
+    }
+
     async fn prepare(&self, _: Value) -> Result<Prepared, PrepareError> {
         let why = "nobody orders this: a file is sent to `/guilds/{guild_id}/backups`";
         Err(PrepareError::invalid("unknown_task", why))

@@ -21,6 +21,7 @@ pub mod modules;
 pub mod overview;
 pub mod problems;
 pub mod sessions;
+pub mod setting_names;
 pub mod settings;
 pub mod tasks;
 pub mod users;

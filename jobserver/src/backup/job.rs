@@ -164,6 +164,10 @@ impl Job for CreateBackup {
         Self::URGENCY.priority
     }
 
+    fn changes_server(&self, _: &Value) -> bool {
+        job_kinds::CREATE_BACKUP.changes_server
+    }
+
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
         let (mut fields, password) = options::parse(&data, Constraints::of(&self.plan))
             .map_err(|error| PrepareError::invalid(error.code(), error.to_string()))?;

@@ -46,7 +46,7 @@ impl Job for MassBan {
     }
 
     fn changes_server(&self, fields: &Value) -> bool {
-        fields["Options"]["DryRun"] != true
+        job_kinds::MASS_BAN.changes_server && fields["Options"]["DryRun"] != true
     }
 
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {

@@ -44,7 +44,7 @@ impl Job for MessagePrune {
     }
 
     fn changes_server(&self, fields: &Value) -> bool {
-        fields["Options"]["DryRun"] != true
+        job_kinds::MESSAGE_PRUNE.changes_server && fields["Options"]["DryRun"] != true
     }
 
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {

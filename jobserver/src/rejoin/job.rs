@@ -40,7 +40,7 @@ impl Job for RejoinMembers {
     }
 
     fn changes_server(&self, fields: &Value) -> bool {
-        fields["Options"]["DryRun"] != true
+        job_kinds::REJOIN_MEMBERS.changes_server && fields["Options"]["DryRun"] != true
     }
 
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {

@@ -73,7 +73,7 @@ impl Job for RestoreBackup {
     }
 
     fn changes_server(&self, fields: &Value) -> bool {
-        fields["Options"]["DryRun"] != true
+        job_kinds::RESTORE_BACKUP.changes_server && fields["Options"]["DryRun"] != true
     }
 
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {

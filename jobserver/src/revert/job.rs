@@ -57,7 +57,7 @@ impl Job for RevertIncident {
     }
 
     fn changes_server(&self, fields: &Value) -> bool {
-        fields["DryRun"] != true
+        job_kinds::REVERT_INCIDENT.changes_server && fields["DryRun"] != true
     }
 
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
