@@ -384,13 +384,14 @@ mod tests {
     /// The one table says which kinds change a server, and each kind when an order of it does.
     #[tokio::test]
     async fn a_kind_that_changes_its_server_says_so_of_every_order_that_is_not_dry() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let directory = tempfile::tempdir().unwrap();
         let site = Site::open(&directory.path().join("jobs")).await.unwrap();
         let nowhere = "http://127.0.0.1:9".parse().unwrap();
         let clock = SystemClock::shared();
         let discord = Discord::new(&nowhere, &nowhere, &"token".to_owned().into(), clock);
         let engine = site.engine(discord.unwrap()).unwrap();
-        let mut known = HashSet::new();
+        let mut known: HashSet<&str> = HashSet::new();
         for kind in engine.kinds() {
             let table = JobKind::find(kind.name());
             known.extend(table.map(|table| table.name));
@@ -403,7 +404,7 @@ mod tests {
             );
             assert_eq!(said, (changes, changes, false), "{}", kind.name());
         }
-        assert_eq!(known, JOB_KINDS.map(|kind| kind.name).into());
+        assert_eq!(known, HashSet::from(JOB_KINDS.map(|kind| kind.name)));
     }
 
     #[test]
