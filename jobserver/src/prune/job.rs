@@ -48,8 +48,7 @@ impl Job for MessagePrune {
     }
 
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
-        let fields = options::parse(&data)
-            .map_err(|error| PrepareError::invalid(error.code(), error.to_string()))?;
+        let fields = options::parse(&data)?;
         Ok(Prepared {
             owner: Owner::Server(fields.server_id),
             slot: Some(fields.server_id),
