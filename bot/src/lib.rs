@@ -24,6 +24,7 @@ pub mod iserver;
 mod layers;
 pub mod markdown;
 pub mod modules;
+pub mod operation;
 pub mod orphan;
 pub mod pages;
 pub mod presses;

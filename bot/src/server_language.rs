@@ -82,6 +82,7 @@ pub fn setting() -> Setting {
                 choice(&Language::CODES),
             ),
         ],
+        retired: &[],
         operations: &Operation::ALL,
         max_entries: 1,
         rules: None,

@@ -10,6 +10,7 @@ use splashtail_jobs::{
 
 use crate::backup;
 use crate::objects::Objects;
+use crate::request::InvalidRequest;
 
 /// `guild_upload_backup`.
 pub struct BroughtBackup {
@@ -26,9 +27,12 @@ impl Job for BroughtBackup {
         Priority::Scheduled
     }
 
+    fn changes_server(&self, _: &Value) -> bool {
+        false
+    }
+
     async fn prepare(&self, _: Value) -> Result<Prepared, PrepareError> {
-        let why = "nobody orders this: a file is sent to `/guilds/{guild_id}/backups`";
-        Err(PrepareError::invalid("unknown_task", why))
+        Err(InvalidRequest::NotOrdered.into())
     }
 
     async fn run(&self, _: &JobContext) -> Result<Option<JobOutput>, JobError> {

@@ -2,15 +2,13 @@
 //! what was agreed to; no other way leads around it.
 
 use async_trait::async_trait;
+use splashtail_api_types::setting_names::guarded::{ENABLED, ENTRY, SETTING};
 use splashtail_core::ids::GuildId;
 use splashtail_jobs::{EngineError, Guard, Owner};
 use splashtail_storage::{Storage, StorageError};
 
 use crate::restore::RestoreBackup;
 
-/// The bot's setting, and its one entry.
-const SETTING: &str = "guarded_operations";
-const ENTRY: &str = "server";
 /// The bot has people agree before it orders; whoever has the command line has the machine. All
 /// others speak for people without anybody's agreement, schedules too.
 const AGREED: [&str; 2] = ["bot", "cli"];
@@ -41,6 +39,6 @@ impl GuardedServers {
     async fn is_on(&self, guild: GuildId) -> Result<bool, StorageError> {
         let read = self.0.settings().read(guild, Some(SETTING)).await?;
         let row = read.rows.iter().find(|row| row.entry == ENTRY);
-        Ok(row.is_some_and(|row| row.fields["enabled"] == true))
+        Ok(row.is_some_and(|row| row.fields[ENABLED] == true))
     }
 }

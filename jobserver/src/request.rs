@@ -2,8 +2,10 @@
 //! and every reason why one is refused.
 
 use serde_json::{Map, Value};
-use splashtail_core::ids::{ChannelId, GuildId, UserId};
+use splashtail_core::ids::{ChannelId, GuildId, TaskId, UserId};
 use splashtail_discord::permissions::bits;
+use splashtail_guild::Id;
+use splashtail_jobs::PrepareError;
 
 use crate::backup::coverage::KnownChannel;
 use crate::fields;
@@ -66,6 +68,39 @@ pub enum InvalidRequest {
     ForeignFile,
     #[error("the password is longer than {most} bytes")]
     PasswordTooLong { most: usize },
+    /// Beyond any plan.
+    #[error("MaxMessages is {given}, but must be at most {most}")]
+    TooManyToDelete { given: u32, most: u32 },
+    #[error(
+        "nobody says who deletes: CallerID is missing, and CallerPermissions has no Administrator"
+    )]
+    NobodyDeletes,
+    #[error("CallerID is missing: nobody says who bans")]
+    NobodyBans,
+    #[error("Options.Users names nobody")]
+    NoUsers,
+    #[error("Options.Users names {given} people, but may name {most} at most")]
+    TooManyUsers { given: usize, most: usize },
+    /// Why, as the reader of keys says it.
+    #[error("{0}")]
+    PublicKey(String),
+    /// Which, as whoever looked for it says it.
+    #[error("{0}")]
+    NoBackup(String),
+    /// The same of a time of which nothing is known.
+    #[error("{0}")]
+    NoPast(String),
+    #[error("there is no incident {0} in this server")]
+    NoIncident(Id),
+    #[error("there is no mass ban {0} of this server")]
+    NoBan(TaskId),
+    #[error(
+        "people cannot be brought back here: whoever runs the platform has to set \
+         discord_auth.client_id and discord_auth.client_secret"
+    )]
+    NoApplication,
+    #[error("nobody orders this: a file is sent to `/guilds/{{guild_id}}/backups`")]
+    NotOrdered,
 }
 
 impl InvalidRequest {
@@ -77,7 +112,10 @@ impl InvalidRequest {
             Self::Incident => "invalid_incident",
             Self::Option { .. } => "invalid_option",
             Self::PerChannelTooSmall { .. } => "per_channel_too_small",
-            Self::TooManyMessages { .. } => "too_many_messages",
+            Self::TooManyMessages { .. } | Self::TooManyToDelete { .. } => "too_many_messages",
+            Self::NobodyDeletes | Self::NobodyBans => "caller_missing",
+            Self::NoUsers => "no_users",
+            Self::TooManyUsers { .. } => "too_many_users",
             Self::PerChannelTooLarge { .. } => "per_channel_too_large",
             Self::AttachmentsWithoutMessages => "attachments_without_messages",
             Self::SpecialAllocation { .. } => "invalid_special_allocation",
@@ -87,6 +125,13 @@ impl InvalidRequest {
             Self::CallerId => "invalid_caller_id",
             Self::ForeignFile => "file_not_allowed",
             Self::PasswordTooLong { .. } => "password_too_long",
+            Self::PublicKey(_) => "invalid_option",
+            Self::NoBackup(_) => "no_such_backup",
+            Self::NoPast(_) => "no_such_past",
+            Self::NoIncident(_) => "no_such_incident",
+            Self::NoBan(_) => "no_such_ban",
+            Self::NoApplication => "no_application",
+            Self::NotOrdered => "unknown_task",
         }
     }
 
@@ -95,6 +140,12 @@ impl InvalidRequest {
             name: name.to_owned(),
             why: why.into(),
         }
+    }
+}
+
+impl From<InvalidRequest> for PrepareError {
+    fn from(error: InvalidRequest) -> Self {
+        Self::invalid(error.code(), error.to_string())
     }
 }
 
@@ -254,4 +305,40 @@ fn known_channels(given: Option<&Value>) -> Result<Vec<KnownChannel>, InvalidReq
     known.sort_by_key(|channel| channel.id);
     known.dedup_by_key(|channel| channel.id);
     Ok(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+
+    /// Whoever refuses an order takes a reason from the list, or adds one to it.
+    #[test]
+    fn there_is_one_list_of_reasons() {
+        let mut found = Vec::new();
+        sources(
+            Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")),
+            &mut found,
+        );
+        found.retain(|path| !path.ends_with("src/request.rs"));
+        assert!(found.len() > 50, "{}", found.len());
+        for path in found {
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(
+                !text.contains("PrepareError::invalid"),
+                "{}",
+                path.display()
+            );
+        }
+    }
 }

@@ -338,7 +338,11 @@ impl Setting {
         }
     }
 
-    fn check_unique(&self, fields: &Fields, others: &[(&str, &Fields)]) -> Result<(), Wrong> {
+    pub(super) fn check_unique(
+        &self,
+        fields: &Fields,
+        others: &[(&str, &Fields)],
+    ) -> Result<(), Wrong> {
         for column in self.columns.iter().filter(|column| column.unique) {
             let value = fields.get(column.id).filter(|value| !value.is_null());
             let same = |(_, other): &&(&str, &Fields)| other.get(column.id) == value;
@@ -356,6 +360,7 @@ impl Setting {
 
     /// An entry as it may be shown: of a secret only whether there is one.
     pub(super) fn shown(&self, fields: &Fields) -> Fields {
+        let fields = self.whole(fields);
         let shown = self.columns.iter().map(|column| {
             let value = fields.get(column.id).cloned().unwrap_or(Value::Null);
             let value = match column.secret && !value.is_null() {

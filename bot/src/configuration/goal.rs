@@ -7,9 +7,10 @@ use splashtail_storage::Edit;
 
 use super::{Asked, Configuration, Read, Refusal};
 use crate::framework::gate::PermissionRows;
-use crate::settings::{Fields, Operation, Setting};
+use crate::settings::{Fields, Operation, Rule, Setting, Wrong};
 
-/// Times that the goals are gone through.
+/// Times that the goals are gone through. In their order each is reached the first time; what is left
+/// after so many stands in the way of another.
 const PASSES: usize = 4;
 
 /// How an entry shall be.
@@ -23,25 +24,40 @@ pub(super) struct Goal {
 impl Configuration {
     /// What changes, with all that has to move along, one edit per entry. Each goal is judged as if
     /// it had been entered by hand, later ones on the earlier ones.
+    ///
+    /// # Errors
+    /// See [`Refusal`]; goals that stand in each other's way are one, too.
     pub(super) async fn reach(
         &self,
         asked: &Asked,
-        goals: &[Goal],
+        goals: &mut [Goal],
         read: &mut Read,
     ) -> Result<Vec<Edit>, Refusal> {
+        put_in_order(goals);
+        let goals: &[Goal] = goals;
         let open = goals.iter().filter(|goal| !goal.is_reached(read));
         let about = open.map(|goal| (goal.setting.as_ref(), goal.entry.as_str()));
         read.members = self.members_of(asked.guild, about).await?;
         let mut edits: Vec<Edit> = Vec::new();
         // An entry can move one that was there before it: it is put right the next time.
+        let mut moved = None;
         for _ in 0..PASSES {
-            let mut changed = false;
+            moved = None;
             for goal in goals {
-                changed |= self.approach(asked, goal, read, &mut edits)?;
+                if self.approach(asked, goal, read, &mut edits)? {
+                    moved = Some(goal);
+                }
             }
-            if !changed {
+            if moved.is_none() {
                 break;
             }
+        }
+        if let Some(goal) = moved.filter(|_| goals.iter().any(|goal| !goal.is_reached(read))) {
+            let rule = Rule::NotReached {
+                entry: goal.entry.clone(),
+                setting: goal.setting.name,
+            };
+            return Err(Wrong::from(rule).into());
         }
         edits.retain(|edit| edit.before != edit.after);
         Ok(edits)
@@ -84,11 +100,33 @@ impl Goal {
     fn is_reached(&self, read: &Read) -> bool {
         match (read.rows.get(self.setting.id, &self.entry), &self.fields) {
             (None, None) => true,
-            (Some(now), Some(wanted)) => wanted
-                .iter()
-                .all(|(column, value)| now.get(column) == Some(value)),
+            (Some(now), Some(wanted)) => {
+                let now = self.setting.whole(now);
+                let mut wanted = wanted
+                    .iter()
+                    .filter(|(column, _)| !self.setting.is_retired(column));
+                wanted.all(|(column, value)| now.get(column) == Some(value))
+            }
             _ => false,
         }
+    }
+
+    /// Its place among the entries of its setting, where they have places.
+    fn place(&self) -> Option<i64> {
+        let order = self.setting.order()?;
+        self.fields.as_ref()?.get(order.id)?.as_i64()
+    }
+}
+
+/// Entries of one setting by their places: what takes a place moves others up, so none is moved that
+/// has its own already. Everything else stays in the order it came in.
+fn put_in_order(goals: &mut [Goal]) {
+    let together = |a: &Goal, b: &Goal| {
+        a.setting.id == b.setting.id && a.fields.is_some() == b.fields.is_some()
+    };
+    for goals in goals.chunk_by_mut(together) {
+        // Without a place they come behind all others.
+        goals.sort_by_key(|goal| goal.place().unwrap_or(i64::MAX));
     }
 }
 

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::{GuildId, UserId};
-use splashtail_storage::{Edit, NewChange, Storage, StorageError, Written};
+use splashtail_storage::{Edit, NewChange, StorageError, Written};
 
 use super::change::ATTEMPTS;
 use super::{Asked, Configuration, Read, Refusal};
 use crate::catalogue::Language;
-use crate::inputs::Changes;
 use crate::settings::{EntryChange, GuildRows, Setting, Weaker};
 
 /// Has others agree.
@@ -187,45 +185,35 @@ pub fn recorded(value: &Value) -> Option<Vec<Edit>> {
     value.as_array()?.iter().map(edit).collect()
 }
 
-/// Makes changes that were agreed to.
-pub struct AgreedChanges {
-    pub storage: Storage,
-    pub changes: Arc<Changes>,
-    pub clock: SharedClock,
-}
-
-impl AgreedChanges {
-    /// Makes all edits as they were agreed to, or none. Repeating it changes nothing.
+impl Configuration {
+    /// Makes all edits of a change as they were agreed to, or none. Repeating it changes nothing.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn apply(
+    pub async fn apply_agreed(
         &self,
         guild: GuildId,
         by: UserId,
         edits: &[Edit],
     ) -> Result<Applied, StorageError> {
+        let is = |rows: &GuildRows, edit: &Edit, side: &Option<Value>| {
+            rows.get(&edit.setting, &edit.entry) == side.as_ref().and_then(Value::as_object)
+        };
         for _ in 0..ATTEMPTS {
-            let snapshot = self.storage.settings().read(guild, None).await?;
-            let now = |edit: &Edit| {
-                let mut rows = snapshot.rows.iter();
-                let same = |row: &&splashtail_storage::SettingRow| {
-                    row.setting == edit.setting && row.entry == edit.entry
-                };
-                rows.find(same).map(|row| row.fields.clone())
-            };
-            if edits.iter().all(|edit| now(edit) == edit.after) {
+            let read = self.read(guild).await?;
+            if edits.iter().all(|edit| is(&read.rows, edit, &edit.after)) {
                 return Ok(Applied::Already);
             }
-            if edits.iter().any(|edit| now(edit) != edit.before) {
+            let as_shown = edits.iter().all(|edit| is(&read.rows, edit, &edit.before));
+            if !as_shown || !self.fits(edits, &with(&read.rows, edits, |edit| &edit.after)) {
                 return Ok(Applied::Changed);
             }
             let change = NewChange {
                 guild,
-                decided_on: snapshot.version,
+                decided_on: read.version,
                 by,
                 way: "agreed",
-                at: self.clock.now(),
+                at: self.now(),
                 undoes: None,
                 edits,
             };
@@ -236,6 +224,22 @@ impl AgreedChanges {
         }
         Ok(Applied::Busy)
     }
+
+    /// Whether what the edits make goes together with everything else there is then: others may have
+    /// taken its place since it was shown.
+    fn fits(&self, edits: &[Edit], rows_after: &GuildRows) -> bool {
+        edits.iter().all(|edit| {
+            let Some(after) = edit.after.as_ref().and_then(Value::as_object) else {
+                return true;
+            };
+            let Some((_, setting)) = self.gate.registry().setting(&edit.setting) else {
+                return false;
+            };
+            let others = rows_after.of(setting.id);
+            let others: Vec<_> = others.filter(|(entry, _)| *entry != edit.entry).collect();
+            others.len() < setting.max_entries && setting.check_unique(after, &others).is_ok()
+        })
+    }
 }
 
 #[cfg(test)]
@@ -243,10 +247,10 @@ mod tests {
     use std::sync::Mutex;
 
     use serde_json::json;
-    use splashtail_core::clock::SystemClock;
 
     use super::super::tests::{configuration, fields, moderator, owner, told};
     use super::*;
+    use crate::framework::gate::ROLES;
     use crate::settings::Operation;
 
     /// The one setting with something that can become weaker.
@@ -301,16 +305,14 @@ mod tests {
         assert_ne!(proposals[0].digest, proposals[3].digest);
         let said = "Gesicherte Vorgänge gehen aus: Eine Person allein genügt.";
         assert_eq!(proposals[0].summary, [said]);
-        let agreed = AgreedChanges {
-            storage: configuration.storage.clone(),
-            changes: Arc::clone(&configuration.changes),
-            clock: SystemClock::shared(),
-        };
         let mut edits = recorded(&record(&proposals[0].edits)).unwrap();
         assert_eq!(digest(&edits), proposals[0].digest);
         let apply = |edits: Vec<Edit>| {
-            let (agreed, owner) = (&agreed, &owner);
-            async move { agreed.apply(owner.guild, owner.user, &edits).await.unwrap() }
+            let owner = &owner;
+            async move {
+                let applied = c.apply_agreed(owner.guild, owner.user, &edits);
+                applied.await.unwrap()
+            }
         };
         let shown = edits[0].before.replace(json!({"scope": "server"}));
         assert_eq!(
@@ -323,5 +325,29 @@ mod tests {
         assert_eq!(apply(edits).await, Applied::Already, "once");
         let past = c.history(&owner, None, 1).await.unwrap();
         assert_eq!(past[0].way, "agreed");
+    }
+
+    #[tokio::test]
+    async fn what_was_agreed_to_takes_no_place_that_others_have_by_now() {
+        let (c, owner) = (&configuration().await, owner());
+        let row = |role: &str, index: i64| json!({"role_id": role, "perms": [], "index": index, "display_name": null});
+        let edits = [Edit {
+            setting: ROLES.to_owned(),
+            entry: "10".to_owned(),
+            before: None,
+            after: Some(row("10", 5)),
+        }];
+        let apply = async || {
+            c.apply_agreed(owner.guild, owner.user, &edits)
+                .await
+                .unwrap()
+        };
+        c.set(&owner, ROLES, &fields(row("20", 5))).await.unwrap();
+        assert_eq!(apply().await, Applied::Changed);
+        let view = c.view(&owner, ROLES, 0, 9).await.unwrap();
+        assert_eq!(view.count, 1, "nothing by halves");
+        c.set(&owner, ROLES, &fields(row("20", 6))).await.unwrap();
+        assert!(matches!(apply().await, Applied::At(_)));
+        assert_eq!(apply().await, Applied::Already);
     }
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use splashtail_core::ids::UserId;
@@ -8,6 +10,9 @@ use super::change::ATTEMPTS;
 use super::goal::Goal;
 use super::{Asked, Changed, Configuration, Refusal, Way, command_of};
 use crate::settings::{Fields, Operation, Rule, Wrong};
+
+/// Changes that are read at once where some of them are not for the one who asks.
+const LOOK: u32 = 100;
 
 /// A change that was made; secrets are left out.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,8 +35,8 @@ pub struct PastEdit {
 }
 
 impl Configuration {
-    /// Changes before the version `below`, the newest first. What the one who asks may not view is
-    /// left out.
+    /// Changes before the version `below`, the newest first: `limit` of them, as long as there are so
+    /// many that the one who asks may view; others are left out, and older ones come in their place.
     ///
     /// # Errors
     /// See [`Refusal`].
@@ -44,27 +49,50 @@ impl Configuration {
         let read = self.read(asked.guild).await?;
         let trial = Trial::new(&self.gate, asked, &read);
         let store = self.storage.settings();
-        let entries = store.history(asked.guild, below, limit).await?;
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut may_view: BTreeMap<String, bool> = BTreeMap::new();
         let mut past: Vec<PastChange> = Vec::new();
-        for entry in entries {
-            let view = command_of(&entry.edit.setting, Operation::View);
-            if trial.require(&view).is_err() {
-                continue;
+        // One look is enough for whoever may view everything. How far it goes back is bounded by what
+        // is remembered.
+        let (mut below, mut at_once) = (below, limit);
+        loop {
+            let entries = store.history(asked.guild, below, at_once).await?;
+            let Some(oldest) = entries.last().map(|entry| entry.version) else {
+                return Ok(past);
+            };
+            for entry in entries {
+                let setting = &entry.edit.setting;
+                let viewed = may_view.entry(setting.clone()).or_insert_with(|| {
+                    let view = command_of(setting, Operation::View);
+                    trial.require(&view).is_ok()
+                });
+                if !*viewed {
+                    continue;
+                }
+                let is_same = past
+                    .last()
+                    .is_some_and(|last| last.version == entry.version);
+                if !is_same && past.len() == wanted {
+                    return Ok(past);
+                }
+                let edit = self.past(&entry.edit);
+                match past.last_mut().filter(|last| last.version == entry.version) {
+                    Some(last) => last.edits.push(edit),
+                    None => past.push(PastChange {
+                        version: entry.version,
+                        at: entry.at,
+                        by: entry.by,
+                        way: entry.way,
+                        undoes: entry.undoes,
+                        edits: vec![edit],
+                    }),
+                }
             }
-            let edit = self.past(&entry.edit);
-            match past.last_mut().filter(|last| last.version == entry.version) {
-                Some(last) => last.edits.push(edit),
-                None => past.push(PastChange {
-                    version: entry.version,
-                    at: entry.at,
-                    by: entry.by,
-                    way: entry.way,
-                    undoes: entry.undoes,
-                    edits: vec![edit],
-                }),
+            if past.len() == wanted {
+                return Ok(past);
             }
+            (below, at_once) = (Some(oldest), limit.max(LOOK));
         }
-        Ok(past)
     }
 
     /// Takes a change back: each entry becomes what it was before, and others move along as they
@@ -96,14 +124,21 @@ impl Configuration {
                     return Err(Wrong::from(changed).into());
                 }
                 goals.push(Goal {
-                    setting,
+                    // Rows can be older than a column.
+                    fields: edit
+                        .before
+                        .as_ref()
+                        .map(|before| setting.whole(&object(before))),
                     entry: edit.entry.clone(),
-                    fields: edit.before.as_ref().map(object),
+                    setting,
                 });
             }
             // What goes makes room first.
             goals.sort_by_key(|goal| goal.fields.is_some());
-            let edits = self.reach(asked, &goals, &mut read).await?;
+            let edits = self.reach(asked, &mut goals, &mut read).await?;
+            if edits.is_empty() {
+                return Err(Wrong::from(Rule::NothingToUndo(version)).into());
+            }
             let written = self.write(asked, &read, Some(version), &edits).await?;
             if let Some(version) = written {
                 return Ok(Changed {

@@ -31,9 +31,7 @@ use crate::inputs::Changes;
 use crate::settings::{Fields, GuildRows, Operation, Setting, Why, Wrong};
 
 pub use change::Changed;
-pub use guard::{
-    AgreedChanges, Applied, Guard, Proposal, ProposeError, Proposed, digest, record, recorded,
-};
+pub use guard::{Applied, Guard, Proposal, ProposeError, Proposed, digest, record, recorded};
 pub use history::{PastChange, PastEdit};
 pub use transfer::{MAX_FILE, Plan};
 pub use view::View;

@@ -186,6 +186,78 @@ async fn what_has_to_move_along_moves_when_a_change_is_taken_back() {
     assert_eq!(order(c).await, [at("20", 5), at("30", 6)]);
 }
 
+/// What somebody may not view takes no place of what they may.
+#[tokio::test]
+async fn the_past_is_as_long_as_there_is_something_to_show() {
+    let c = &configuration().await;
+    let mut seen = Vec::new();
+    for perms in ["a.b", "a.c", "a.d"] {
+        let version = role(c, &owner(), "10", perms, None).await.unwrap().version;
+        seen.push(version);
+        for public in [true, false] {
+            let given = fields(json!({"user_id": "100", "public": public}));
+            c.set(&owner(), MEMBERS, &given).await.unwrap();
+        }
+    }
+    seen.reverse();
+    // A token that may view roles alone.
+    let token = Asked {
+        custom: Some(vec![Permission::parse("settings.guild_roles")]),
+        ..owner()
+    };
+    let view = c.view(&token, MEMBERS, 0, 1).await;
+    assert!(matches!(view, Err(Refusal::Denied(_))), "{view:?}");
+    let versions = async |below, limit| -> Vec<i64> {
+        let past = c.history(&token, below, limit).await.unwrap();
+        past.iter().map(|change| change.version).collect()
+    };
+    assert_eq!(versions(None, 1).await, seen[..1]);
+    assert_eq!(versions(None, 2).await, seen[..2]);
+    assert_eq!(versions(Some(seen[1]), 2).await, seen[2..]);
+    assert_eq!(versions(None, 10).await, seen);
+    assert_eq!(versions(Some(seen[2]), 10).await, [0_i64; 0]);
+    assert_eq!(c.history(&owner(), None, 4).await.unwrap().len(), 4);
+}
+
+/// However many there are, and whatever stands in the way of what.
+#[tokio::test]
+async fn a_whole_order_is_turned_round_and_back() {
+    let c = &configuration().await;
+    let mut owner = owner();
+    let ids = 101..=140_u64;
+    let known = ids.clone().map(|id| (RoleId::new(id).unwrap(), 5));
+    owner.standing.positions.extend(known);
+    let file = |index: &dyn Fn(u64) -> String| {
+        let rows = ids.clone().map(|id| {
+            let index = index(id);
+            format!("  - {{role_id: '{id}', perms: [], index: {index}}}\n")
+        });
+        let rows: String = rows.collect();
+        format!("form: 1\nguild: '1'\nsettings:\n  guild_roles:\n{rows}")
+    };
+    let places = |index: &dyn Fn(u64) -> u64| -> Vec<(String, i64)> {
+        let mut places: Vec<_> = ids
+            .clone()
+            .map(|id| (id.to_string(), i64::try_from(index(id)).unwrap()))
+            .collect();
+        places.sort_by_key(|(_, index)| *index);
+        places
+    };
+    let import = async |index: &dyn Fn(u64) -> String| {
+        let done = c.import(&owner, &file(index), false, None).await;
+        done.unwrap()
+    };
+    import(&|id| (id - 100).to_string()).await;
+    assert_eq!(order(c).await, places(&|id| id - 100));
+    let turned = import(&|id| (141 - id).to_string()).await;
+    assert_eq!(order(c).await, places(&|id| 141 - id));
+    // Who has a place keeps it where none is asked for.
+    let same = import(&|_| "null".to_owned()).await;
+    assert!(!same.made);
+    c.roll_back(&owner, turned.version).await.unwrap();
+    assert_eq!(order(c).await, places(&|id| id - 100));
+}
+
 #[tokio::test]
 async fn nobody_gives_what_they_lack() {
     let configuration = &configuration().await;

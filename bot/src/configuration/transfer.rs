@@ -87,9 +87,8 @@ impl Configuration {
             if rows.is_empty() || trial.require(&view).is_err() {
                 continue;
             }
-            for row in &mut rows {
-                row.retain(|column, _| !setting.is_retired(column));
-            }
+            // What it says by default it may say otherwise where the file goes.
+            rows.iter_mut().for_each(|row| *row = setting.whole(row));
             for column in setting.columns.iter().filter(|column| column.secret) {
                 rows.iter_mut().for_each(|row| drop(row.remove(column.id)));
             }
@@ -132,8 +131,9 @@ impl Configuration {
         if let Some(command) = asked.command {
             Trial::new(&self.gate, asked, &read).require(command)?;
         }
-        let goals = self.goals(file.clone(), replace, &read)?;
-        let edits = self.reach(&asked.for_import(), &goals, &mut read).await?;
+        let mut goals = self.goals(file.clone(), replace, &read)?;
+        let asked = asked.for_import();
+        let edits = self.reach(&asked, &mut goals, &mut read).await?;
         let plan = Plan {
             from: file.guild,
             shown: edits.iter().map(|edit| self.past(edit)).collect(),
@@ -184,8 +184,12 @@ impl Configuration {
         for (id, rows) in file.settings {
             let setting = self.setting(&id)?;
             let mut named = BTreeSet::new();
-            for row in rows {
+            for mut row in rows {
                 let entry = entry_of(&row, &setting)?;
+                // Without a place it keeps the one it has, or gets one.
+                if let Some(order) = setting.order() {
+                    row.retain(|column, value| column != order.id || !value.is_null());
+                }
                 named.insert(entry.clone());
                 goals.push(Goal {
                     setting: Arc::clone(&setting),

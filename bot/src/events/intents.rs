@@ -31,13 +31,13 @@ impl EventKind {
             Self::GuildMemberAdd
             | Self::GuildMemberUpdate
             | Self::GuildMemberRemove
-            | Self::ThreadMembersUpdate
+            | Self::ThreadMembersUpdate => GatewayIntents::GUILD_MEMBERS,
+            Self::GuildAuditLogEntryCreate
+            | Self::GuildBanAdd
+            | Self::GuildBanRemove
             | Self::GuildJoinRequestCreate
             | Self::GuildJoinRequestUpdate
-            | Self::GuildJoinRequestDelete => GatewayIntents::GUILD_MEMBERS,
-            Self::GuildAuditLogEntryCreate | Self::GuildBanAdd | Self::GuildBanRemove => {
-                GatewayIntents::GUILD_MODERATION
-            }
+            | Self::GuildJoinRequestDelete => GatewayIntents::GUILD_MODERATION,
             Self::GuildEmojisUpdate
             | Self::GuildStickersUpdate
             | Self::GuildSoundboardSoundCreate
@@ -89,5 +89,28 @@ impl EventKinds {
     pub fn intents(self) -> GatewayIntents {
         let held = EventKind::all().filter(|kind| self.contains(*kind));
         held.fold(GatewayIntents::empty(), |all, kind| all | kind.intents())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Discord documentation, "List of Intents", and the API change that brought join requests.
+    #[test]
+    fn what_moderators_see_comes_with_moderation() {
+        for kind in [
+            EventKind::GuildAuditLogEntryCreate,
+            EventKind::GuildBanAdd,
+            EventKind::GuildBanRemove,
+            EventKind::GuildJoinRequestCreate,
+            EventKind::GuildJoinRequestUpdate,
+            EventKind::GuildJoinRequestDelete,
+        ] {
+            let intents = kind.intents();
+            assert_eq!(intents, GatewayIntents::GUILD_MODERATION, "{kind:?}");
+        }
+        let member = EventKind::GuildMemberAdd.intents();
+        assert_eq!(member, GatewayIntents::GUILD_MEMBERS);
     }
 }

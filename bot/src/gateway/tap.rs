@@ -41,7 +41,10 @@ struct Session {
     /// Numbers were left out: what is known of the shard's servers may be wrong until a new session
     /// tells of them anew.
     has_hole: bool,
-    /// When this session or one before it was ended for its hole.
+    /// It is to end for its hole. Should the shard not hear of that and resume it, the next dispatch
+    /// ends it again.
+    ends: bool,
+    /// When a session began in place of one that had to end for its hole.
     ended: Option<Duration>,
 }
 
@@ -193,12 +196,20 @@ impl Tap {
             seq: head.seq.unwrap_or_default(),
             alive: received,
             has_hole: false,
-            ended: before.and_then(|before| before.ended),
+            ends: false,
+            ended: before.and_then(|before| match before.ends {
+                true => Some(received),
+                false => before.ended,
+            }),
         };
         self.sessions().insert(shard, session);
     }
 
     async fn resumed(&self, shard: ShardId, head: &Head<'_>, received: Duration) -> Seen {
+        let ends = |session: &Session| session.ends;
+        if self.sessions().get(&shard).is_some_and(ends) {
+            return Seen::Ends;
+        }
         // What Discord did not keep is left out in what it sends again.
         let turn = self.turn(shard, &Watched::default(), head, received);
         let seen = self.after(turn, shard, received).await;
@@ -231,7 +242,7 @@ impl Tap {
         session.has_hole |= matches!(turn, Turn::Hole(_));
         let rested = |at| received.saturating_sub(at) >= ENDS_APART;
         if session.has_hole && turn != Turn::Repeated && session.ended.is_none_or(rested) {
-            session.ended = Some(received);
+            session.ends = true;
             return Turn::Last;
         }
         if watched.established {

@@ -155,14 +155,15 @@ impl<V: Send + Sync + 'static> Hear for Kept<V> {
 
     fn doubted(&self, guild: GuildId) {
         if let Some(slot) = self.slots.get(&guild) {
-            let mut state = slot.lock();
-            state.doubts += 1;
-            state.not_before = Duration::ZERO;
+            slot.doubt();
         }
     }
 
     fn all_changed(&self) {
-        self.slots.invalidate_all();
+        // What was known stays known: it is the answer until it was read anew.
+        for (_, slot) in &self.slots {
+            slot.doubt();
+        }
     }
 }
 
@@ -173,6 +174,12 @@ impl<V> Slot<V> {
         let told = read.version >= state.heard && read.doubts == state.doubts;
         let fresh = told && now.saturating_sub(read.at) < MAX_AGE;
         fresh.then(|| Arc::clone(&read.value))
+    }
+
+    fn doubt(&self) {
+        let mut state = self.lock();
+        state.doubts += 1;
+        state.not_before = Duration::ZERO;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State<V>> {
@@ -274,6 +281,19 @@ mod tests {
         world.kept.doubted(guild());
         assert_eq!((world.ask().await, world.reads()), (3, 5));
         assert_eq!((world.ask().await, world.reads()), (3, 5));
+    }
+
+    #[tokio::test]
+    async fn what_was_known_stays_the_answer_when_everything_may_have_changed() {
+        let world = world();
+        assert_eq!(world.ask().await, 1);
+        world.database.version.store(2, Ordering::SeqCst);
+        world.kept.all_changed();
+        assert!(!world.kept.is_fresh(guild()));
+        assert_eq!(world.kept.last_known(guild()).as_deref(), Some(&1));
+        while world.kept.last_known(guild()).as_deref() != Some(&2) {
+            tokio::task::yield_now().await;
+        }
     }
 
     #[tokio::test]

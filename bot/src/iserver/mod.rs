@@ -37,7 +37,7 @@ pub use guild_info::GuildAnswers;
 pub use incidents::{IncidentAnswers, IncidentQuestion};
 pub use query::{MAX_GUILDS, Query};
 pub use settings::{
-    ExportQuestion, HistoryQuestion, ImportQuestion, RollbackQuestion, SettingAnswers,
+    By, ExportQuestion, HistoryQuestion, ImportQuestion, RollbackQuestion, SettingAnswers,
     SettingQuestion,
 };
 pub use start::{StartError, bind, verifier};

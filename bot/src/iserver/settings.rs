@@ -22,66 +22,59 @@ const MAX_ROWS: usize = 500;
 /// Edits that one look into the past reads.
 const MAX_CHANGES: u32 = 100;
 
+/// In whose name something is asked about a guild.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct By {
+    pub guild_id: GuildId,
+    pub user_id: UserId,
+    /// Of an API token that asks for the user.
+    #[serde(default)]
+    pub custom_resolved_kittycat_perms: Option<Vec<String>>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct SettingQuestion {
-    pub guild_id: GuildId,
-    /// In whose name it is asked.
-    pub user_id: UserId,
+    #[serde(flatten)]
+    pub by: By,
     pub setting: String,
     #[serde(default)]
     pub module: Option<String>,
     pub op: Operation,
     #[serde(default)]
     pub fields: Fields,
-    /// Of an API token that asks for the user.
-    #[serde(default)]
-    pub custom_resolved_kittycat_perms: Option<Vec<String>>,
 }
 
 /// What was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct HistoryQuestion {
-    pub guild_id: GuildId,
-    /// In whose name it is asked.
-    pub user_id: UserId,
+    #[serde(flatten)]
+    pub by: By,
     /// Only what is older than this version.
     #[serde(default)]
     pub below: Option<i64>,
     pub limit: u32,
-    /// Of an API token that asks for the user.
-    #[serde(default)]
-    pub custom_resolved_kittycat_perms: Option<Vec<String>>,
 }
 
 /// A change is to be taken back.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RollbackQuestion {
-    pub guild_id: GuildId,
-    /// In whose name it is asked.
-    pub user_id: UserId,
+    #[serde(flatten)]
+    pub by: By,
     pub version: i64,
-    /// Of an API token that asks for the user.
-    #[serde(default)]
-    pub custom_resolved_kittycat_perms: Option<Vec<String>>,
 }
 
 /// All that a guild has set is to become a file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ExportQuestion {
-    pub guild_id: GuildId,
-    /// In whose name it is asked.
-    pub user_id: UserId,
-    /// Of an API token that asks for the user.
-    #[serde(default)]
-    pub custom_resolved_kittycat_perms: Option<Vec<String>>,
+    #[serde(flatten)]
+    pub by: By,
 }
 
 /// A guild is to have set what a file says.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ImportQuestion {
-    pub guild_id: GuildId,
-    /// In whose name it is asked.
-    pub user_id: UserId,
+    #[serde(flatten)]
+    pub by: By,
     pub file: String,
     /// Entries that the file does not name go.
     #[serde(default)]
@@ -89,9 +82,6 @@ pub struct ImportQuestion {
     /// Of the plan that was shown. None: it is only planned.
     #[serde(default)]
     pub plan_hash: Option<String>,
-    /// Of an API token that asks for the user.
-    #[serde(default)]
-    pub custom_resolved_kittycat_perms: Option<Vec<String>>,
 }
 
 /// Answers it.
@@ -140,12 +130,7 @@ impl SettingAnswers for App {
         let Some((_, setting)) = known else {
             return Err(no_setting());
         };
-        let asked = asked(
-            self,
-            question.guild_id,
-            question.user_id,
-            question.custom_resolved_kittycat_perms,
-        );
+        let asked = question.by.asked(self);
         let asked = match asked.await {
             Ok(asked) => asked,
             Err(denied) => return Ok(denied_by(&denied)),
@@ -178,12 +163,7 @@ impl SettingAnswers for App {
     }
 
     async fn history(&self, question: HistoryQuestion) -> Result<Value, ErrorResponse> {
-        let asked = asked(
-            self,
-            question.guild_id,
-            question.user_id,
-            question.custom_resolved_kittycat_perms,
-        );
+        let asked = question.by.asked(self);
         let asked = match asked.await {
             Ok(asked) => asked,
             Err(denied) => return Ok(denied_by(&denied)),
@@ -198,12 +178,7 @@ impl SettingAnswers for App {
     }
 
     async fn roll_back(&self, question: RollbackQuestion) -> Result<Value, ErrorResponse> {
-        let asked = asked(
-            self,
-            question.guild_id,
-            question.user_id,
-            question.custom_resolved_kittycat_perms,
-        );
+        let asked = question.by.asked(self);
         let asked = match asked.await {
             Ok(asked) => asked,
             Err(denied) => return Ok(denied_by(&denied)),
@@ -217,12 +192,7 @@ impl SettingAnswers for App {
     }
 
     async fn export(&self, question: ExportQuestion) -> Result<Value, ErrorResponse> {
-        let asked = asked(
-            self,
-            question.guild_id,
-            question.user_id,
-            question.custom_resolved_kittycat_perms,
-        );
+        let asked = question.by.asked(self);
         let asked = match asked.await {
             Ok(asked) => Asked {
                 command: Some("settings export"),
@@ -235,12 +205,7 @@ impl SettingAnswers for App {
     }
 
     async fn import(&self, question: ImportQuestion) -> Result<Value, ErrorResponse> {
-        let asked = asked(
-            self,
-            question.guild_id,
-            question.user_id,
-            question.custom_resolved_kittycat_perms,
-        );
+        let asked = question.by.asked(self);
         let asked = match asked.await {
             Ok(asked) => Asked {
                 command: Some("settings import"),
@@ -273,22 +238,20 @@ impl SettingAnswers for App {
     }
 }
 
-async fn asked(
-    app: &App,
-    guild: GuildId,
-    user: UserId,
-    custom: Option<Vec<String>>,
-) -> Result<Asked, PermissionResult> {
-    let standing = check::standing_of(app, guild, user).await?;
-    let custom = limits(custom);
-    Ok(Asked {
-        guild,
-        user,
-        standing,
-        custom,
-        way: Way::Api,
-        command: None,
-    })
+impl By {
+    /// # Errors
+    /// Discord does not say who they are.
+    async fn asked(self, app: &App) -> Result<Asked, PermissionResult> {
+        let standing = check::standing_of(app, self.guild_id, self.user_id).await?;
+        Ok(Asked {
+            guild: self.guild_id,
+            user: self.user_id,
+            standing,
+            custom: limits(self.custom_resolved_kittycat_perms),
+            way: Way::Api,
+            command: None,
+        })
+    }
 }
 
 /// As a line of `SettingsHistory` in the web API.

@@ -10,11 +10,12 @@ use splashtail_api_types::modules::{
 use splashtail_permissions::{CommandExtendedData, ExtendedData};
 
 use super::extended;
-use super::guarded::Operation;
 use super::module::{About, Module, ModuleCommand, Running, Task};
 use crate::app::Command;
 use crate::catalogue;
+use crate::configuration::Guard;
 use crate::framework::setting_commands;
+use crate::operation::Operation;
 use crate::presses::Declared;
 use crate::registry::{Registered, Registry};
 use crate::services::Services;
@@ -37,6 +38,8 @@ pub enum DeclarationError {
     PressesTwice(&'static str),
     #[error("two settings are called `{0}`")]
     SettingTwice(&'static str),
+    #[error("`{0}` is the second to guard changes")]
+    GuardTwice(&'static str),
     #[error("a setting is declared wrongly")]
     Setting(#[from] SettingMistake),
 }
@@ -51,6 +54,8 @@ pub struct Assembled {
     pub presses: Declared,
     /// For the desk where requests are agreed to.
     pub guarded: Vec<Arc<dyn Operation>>,
+    /// For the configuration; none where no module is one.
+    pub guard: Option<Arc<dyn Guard>>,
     /// For the end of the process.
     pub closing: Vec<Running>,
     pub services: Services,
@@ -65,6 +70,7 @@ pub fn assemble(modules: &[Box<dyn Module>]) -> Result<Assembled, DeclarationErr
     let mut owners = BTreeMap::new();
     let mut commands = Vec::new();
     let mut pressed = Declared::new();
+    let mut guard: Option<Arc<dyn Guard>> = None;
     let all: Vec<About> = modules.iter().map(|module| module.about()).collect();
     for module in modules {
         let about = module.about();
@@ -84,6 +90,11 @@ pub fn assemble(modules: &[Box<dyn Module>]) -> Result<Assembled, DeclarationErr
             if pressed.insert(prefix, (about.id, presses)).is_some() {
                 return Err(DeclarationError::PressesTwice(prefix));
             }
+        }
+        if let Some(other) = module.guard()
+            && guard.replace(other).is_some()
+        {
+            return Err(DeclarationError::GuardTwice(about.id));
         }
         let mut declared = module.commands();
         declared.extend(settings.iter().map(|setting| {
@@ -138,6 +149,7 @@ pub fn assemble(modules: &[Box<dyn Module>]) -> Result<Assembled, DeclarationErr
         tasks: modules.iter().flat_map(|module| module.tasks()).collect(),
         presses: pressed,
         guarded: modules.iter().flat_map(|m| m.guarded()).collect(),
+        guard,
         closing: modules.iter().filter_map(|m| m.closing()).collect(),
         services: modules.iter().filter_map(|m| m.service()).collect(),
     })

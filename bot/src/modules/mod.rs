@@ -21,7 +21,7 @@ use std::sync::Arc;
 use splashtail_permissions::{CommandExtendedData, ExtendedData};
 
 pub use self::foundation::Foundation;
-pub use self::module::{About, Module, ModuleCommand, Running, Surroundings, Task};
+pub use self::module::{About, Module, ModuleCommand, Running, Surroundings, Task, Whole};
 pub use crate::registry::{Need, Needed};
 pub use crate::services::{Service, Services};
 

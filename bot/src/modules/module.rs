@@ -6,10 +6,11 @@ use std::sync::Arc;
 use splashtail_core::clock::SharedClock;
 use splashtail_permissions::ExtendedData;
 
-use crate::app::Command;
+use crate::app::{Command, Data};
 use crate::cluster::ClusterState;
+use crate::configuration::Guard;
 use crate::events::Listener;
-use crate::modules::guarded::Operation;
+use crate::operation::Operation;
 use crate::presses::Presses;
 use crate::registry::Need;
 use crate::services::Service;
@@ -48,6 +49,11 @@ pub trait Module: Send + Sync {
         Vec::new()
     }
 
+    /// Whom changes that weaken protection are put before. One module has that.
+    fn guard(&self) -> Option<Arc<dyn Guard>> {
+        None
+    }
+
     /// Its buttons, menus and forms.
     fn presses(&self) -> Vec<Presses> {
         Vec::new()
@@ -72,6 +78,17 @@ pub trait Module: Send + Sync {
     fn service(&self) -> Option<Service> {
         None
     }
+
+    /// Takes what there is only once everything has been put together. Called once, before the first
+    /// event, task and press.
+    fn begin(&self, _whole: &Whole<'_>) {}
+}
+
+/// What all modules are parts of.
+pub struct Whole<'a> {
+    pub app: &'a Data,
+    /// What all modules declare by [`Module::guarded`].
+    pub operations: &'a [Arc<dyn Operation>],
 }
 
 /// What a module is, in words and switches.

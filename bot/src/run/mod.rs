@@ -37,10 +37,8 @@ use crate::framework::gate::{Gate, StoredRows};
 use crate::framework::tracked::Tracked;
 use crate::gateway::{Ends, Floors, Pace, Parts, Relay, Shards, ShardsEnd};
 use crate::inputs::{Changes, Kept};
-use crate::modules::Foundation;
 use crate::modules::assemble::{Assembled, assemble};
-use crate::modules::guarded;
-use crate::modules::jobs::Jobs;
+use crate::modules::{Foundation, Whole};
 use crate::orphan::{listens, orphan_timeout};
 use crate::registration::{Registration, describe_commands};
 use crate::server_language::ServerLanguages;
@@ -180,15 +178,17 @@ async fn operate(
         storage: storage.clone(),
         discord: discord.clone(),
     };
+    let modules = modules::all(&foundation);
     let Assembled {
         registry,
         commands,
         tasks,
         presses,
         guarded,
+        guard,
         closing,
         services,
-    } = assemble(&modules::all(&foundation)).context("the declaration of a module is wrong")?;
+    } = assemble(&modules).context("the declaration of a module is wrong")?;
     let registry = Arc::new(registry);
     let rows = StoredRows {
         storage: storage.clone(),
@@ -208,11 +208,9 @@ async fn operate(
         Arc::clone(&state) as _,
         Arc::clone(&clock),
     );
-    let desk = services
-        .get::<guarded::Desk>()
-        .context("a module is missing")?;
-    desk.operate(guarded);
-    let configuration = configuration.guarded_by(Arc::new(desk));
+    // Without one, weakening changes would be made on one person's word.
+    let guard = guard.context("no module has changes agreed to")?;
+    let configuration = configuration.guarded_by(guard);
     let registration = Registration::new(
         state.cluster.id,
         &config,
@@ -233,8 +231,12 @@ async fn operate(
         shutdown: shutdown.clone(),
     });
 
-    let jobs = app.services.get::<Jobs>().context("a module is missing")?;
-    jobs.reach(Arc::clone(&app) as _, shutdown.clone());
+    for module in &modules {
+        module.begin(&Whole {
+            app: &app,
+            operations: &guarded,
+        });
+    }
 
     let answering = iserver::Answering {
         modules: serve_iserver::canonical_modules(&app.registry)?,

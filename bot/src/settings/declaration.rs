@@ -20,9 +20,6 @@ const MAX_DESCRIPTION: usize = 100;
 /// The largest number that every reader of JSON keeps exact (RFC 8259, section 6).
 const EXACT: u64 = (1 << 53) - 1;
 
-/// Columns that there were once, by setting.
-const RETIRED: [(&str, &str); 1] = [("guarded_operations", "mass_ban_above")];
-
 /// Rows that each guild can have, one per value of the primary key.
 ///
 /// A primary key with a default makes a setting of one row, which is there from the beginning with the
@@ -37,6 +34,8 @@ pub struct Setting {
     /// `{column}` stands for a column's value.
     pub title_template: &'static str,
     pub columns: Vec<Column>,
+    /// Columns that there were once. Rows, exports and the past may still have them; they say nothing.
+    pub retired: &'static [&'static str],
     pub operations: &'static [Operation],
     pub max_entries: usize,
     /// What columns alone cannot say.
@@ -172,10 +171,29 @@ impl Kind {
 }
 
 impl Setting {
-    /// Whether there was such a column once. Rows, exports and the past may still have it; it says
-    /// nothing.
     pub fn is_retired(&self, column: &str) -> bool {
-        RETIRED.contains(&(self.id, column))
+        self.retired.contains(&column)
+    }
+
+    /// A row with all that it says: a column that it lacks, as rows from before there was that column
+    /// do, is as it is by default.
+    pub fn whole(&self, fields: &Fields) -> Fields {
+        let mut whole = fields.clone();
+        whole.retain(|column, _| !self.is_retired(column));
+        for column in &self.columns {
+            if !whole.contains_key(column.id) {
+                let value = column.default.clone().unwrap_or(Value::Null);
+                whole.insert(column.id.to_owned(), value);
+            }
+        }
+        whole
+    }
+
+    /// The column by whose numbers entries stand in an order, no two at the same place.
+    pub fn order(&self) -> Option<&Column> {
+        let is_order =
+            |column: &&Column| column.unique && matches!(column.kind, Kind::Integer { .. });
+        self.columns.iter().find(is_order)
     }
 
     pub fn column(&self, id: &str) -> Option<&Column> {
@@ -209,14 +227,7 @@ impl Setting {
 
     /// The row of a setting of one row that nobody has touched.
     pub fn untouched(&self) -> Option<Fields> {
-        self.is_single().then(|| {
-            let columns = self.columns.iter();
-            let defaults = columns.map(|column| {
-                let value = column.default.clone().unwrap_or(Value::Null);
-                (column.id.to_owned(), value)
-            });
-            defaults.collect()
-        })
+        self.is_single().then(|| self.whole(&Fields::new()))
     }
 
     pub fn name_in(&self, language: Language) -> String {
@@ -254,7 +265,7 @@ impl Setting {
             if !is_name(column.id) || !(1..=MAX_DESCRIPTION).contains(&description) {
                 return mistake(format!("`{}` is no option of a command", column.id));
             }
-            if !ids.insert(column.id) {
+            if !ids.insert(column.id) || self.is_retired(column.id) {
                 return mistake(format!("two columns are called `{}`", column.id));
             }
             if let Kind::Bitflag(flags) = column.kind {
@@ -371,6 +382,7 @@ mod tests {
             primary_key: "thing",
             title_template: "{thing}",
             columns,
+            retired: &["shade"],
             operations: &Operation::ALL,
             max_entries: 3,
             rules: None,
@@ -418,6 +430,26 @@ mod tests {
         ] {
             setting(columns).check().unwrap_err();
         }
+    }
+
+    #[test]
+    fn what_an_old_row_lacks_is_as_by_default() {
+        let size = Column {
+            default: Some(json!(4)),
+            ..Column::new("size", "Size", "Its size", Kind::Integer { min: 1, max: 9 })
+        };
+        let colour = Column {
+            nullable: true,
+            ..Column::new("colour", "Colour", "Its colour", Kind::text(1, 9))
+        };
+        let setting = setting(vec![thing(), size, colour]);
+        let whole = |row: Value| Value::Object(setting.whole(row.as_object().unwrap()));
+        let old = whole(json!({"thing": "it", "shade": "dark"}));
+        assert_eq!(old, json!({"thing": "it", "size": 4, "colour": null}));
+        let new = json!({"thing": "it", "size": 5, "colour": "red"});
+        assert_eq!(whole(new.clone()), new);
+        // What was never a column is for whoever reads the row to refuse.
+        assert_eq!(whole(json!({"weight": 1}))["weight"], 1);
     }
 
     #[test]

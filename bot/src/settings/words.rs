@@ -206,6 +206,19 @@ pub(super) fn rule(language: Language, rule: &Rule) -> String {
         Rule::NoChange(version) => {
             text!(language, "wrong-no-change", version = version.to_string())
         }
+        Rule::NothingToUndo(version) => {
+            text!(
+                language,
+                "wrong-nothing-to-undo",
+                version = version.to_string()
+            )
+        }
+        Rule::NotReached { entry, setting } => text!(
+            language,
+            "wrong-not-reached",
+            entry = entry,
+            setting = *setting
+        ),
         Rule::EntryChanged { entry, setting } => text!(
             language,
             "wrong-entry-changed",

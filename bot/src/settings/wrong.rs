@@ -144,6 +144,13 @@ pub enum Rule {
     AfterNothing,
     Ladder(PolicyProblem),
     NoChange(i64),
+    /// It is so already.
+    NothingToUndo(i64),
+    /// Another entry that shall be something, too, is in its way.
+    NotReached {
+        entry: String,
+        setting: &'static str,
+    },
     EntryChanged {
         entry: String,
         setting: &'static str,
@@ -175,6 +182,8 @@ impl Rule {
             Self::NoToken | Self::NoSecret => "no_identity",
             Self::NoAction | Self::AfterNothing | Self::Ladder(_) => "ladder",
             Self::NoChange(_) => "no_change",
+            Self::NothingToUndo(_) => "nothing_to_undo",
+            Self::NotReached { .. } => "not_reached",
             Self::EntryChanged { .. } | Self::PlanChanged => "changed_since",
             Self::FileTooLong { .. } | Self::FileUnreadable(_) | Self::FileForm { .. } => "file",
             Self::NotExported(_) => "export",

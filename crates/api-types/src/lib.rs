@@ -23,6 +23,7 @@ pub mod overview;
 pub mod problems;
 pub mod proxy;
 pub mod sessions;
+pub mod setting_names;
 pub mod settings;
 pub mod tasks;
 pub mod users;

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::Error as WsError;
+use tokio_tungstenite::tungstenite::http::StatusCode;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use url::Url;
@@ -58,11 +59,18 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// The gateway answered, and does not take the request.
+    /// The gateway answered, and does not take what the request asks for. One that does not take
+    /// whoever asks, or not so often, says nothing about the request.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Handshake(error) => match error.as_ref() {
-                WsError::Http(answer) => answer.status().is_client_error(),
+                WsError::Http(answer) => matches!(
+                    answer.status(),
+                    StatusCode::BAD_REQUEST
+                        | StatusCode::NOT_ACCEPTABLE
+                        | StatusCode::UNSUPPORTED_MEDIA_TYPE
+                        | StatusCode::UNPROCESSABLE_ENTITY
+                ),
                 _ => false,
             },
             _ => false,
@@ -102,6 +110,20 @@ pub async fn connect(address: &Url) -> Result<Upstream, ConnectError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_an_answer_to_the_request_itself_is_a_refusal_of_it() {
+        let answered = |status: StatusCode| {
+            let mut answer = tokio_tungstenite::tungstenite::http::Response::new(None);
+            *answer.status_mut() = status;
+            ConnectError::from(Box::new(WsError::Http(Box::new(answer)))).is_refusal()
+        };
+        assert!(answered(StatusCode::BAD_REQUEST));
+        for status in [401, 403, 404, 429, 500, 503] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert!(!answered(status), "{status}");
+        }
+    }
 
     #[test]
     fn compression_is_asked_for_beside_what_the_shard_asks() {

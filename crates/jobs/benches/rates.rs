@@ -67,6 +67,10 @@ impl Job for Records {
         Priority::Containment
     }
 
+    fn changes_server(&self, _: &Value) -> bool {
+        false
+    }
+
     async fn prepare(&self, fields: Value) -> Result<Prepared, PrepareError> {
         let owner = UserId::new(1).map(Owner::User);
         Ok(Prepared {

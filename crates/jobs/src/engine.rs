@@ -92,6 +92,11 @@ impl Engine {
         })
     }
 
+    /// Every kind of job that it knows, in no order.
+    pub fn kinds(&self) -> impl Iterator<Item = &dyn Job> {
+        self.inner.jobs.values().map(|job| &**job)
+    }
+
     /// [`Engine::run`] as a task of its own.
     pub fn start(&self, shutdown: CancellationToken) -> JoinHandle<()> {
         let engine = self.clone();

@@ -40,10 +40,8 @@ pub trait Job: Send + Sync + 'static {
     fn priority(&self) -> Priority;
 
     /// Whether a run of an order with these fields, as [`Job::prepare`] left them, changes its server:
-    /// an engine's [`crate::Guard`] is asked about such orders.
-    fn changes_server(&self, _fields: &Value) -> bool {
-        false
-    }
+    /// an engine's [`crate::Guard`] is asked about such orders. Each kind has to say so.
+    fn changes_server(&self, fields: &Value) -> bool;
 
     /// Turns a caller's data into what is stored. Nothing is shared between calls: each gets a
     /// value of its own. Secrets move from the fields into [`Prepared::secret`].

@@ -28,6 +28,7 @@ use super::run::Run;
 use super::work::{self, Work};
 use super::worth;
 use crate::objects::Objects;
+use crate::request::InvalidRequest;
 use crate::urgency::Urgency;
 
 /// Key derivations at a time; each takes 64 MiB.
@@ -111,8 +112,8 @@ impl CreateBackup {
     /// A key that nobody knows but this job, until it ends, and whoever has the other half. Each order has
     /// another one.
     async fn sealed(&self, fields: &mut Fields, pem: &str) -> Result<SecretBytes, PrepareError> {
-        let key = PublicKey::parse(pem)
-            .map_err(|error| PrepareError::invalid("invalid_option", error.to_string()))?;
+        let key =
+            PublicKey::parse(pem).map_err(|error| InvalidRequest::PublicKey(error.to_string()))?;
         let sealed = self.derived(move || key.seal()).await?;
         let sealed = sealed.map_err(|_| PrepareError::internal("the key could not be sealed"))?;
         fields.sealed_key = Some(STANDARD.encode(sealed.head()));
@@ -164,9 +165,12 @@ impl Job for CreateBackup {
         Self::URGENCY.priority
     }
 
+    fn changes_server(&self, _: &Value) -> bool {
+        job_kinds::CREATE_BACKUP.changes_server
+    }
+
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
-        let (mut fields, password) = options::parse(&data, Constraints::of(&self.plan))
-            .map_err(|error| PrepareError::invalid(error.code(), error.to_string()))?;
+        let (mut fields, password) = options::parse(&data, Constraints::of(&self.plan))?;
         let secret = match (password, fields.options.public_key.clone()) {
             (Some(password), _) => Some(self.secret(&mut fields, password.0).await?),
             (None, Some(key)) => Some(self.sealed(&mut fields, &key).await?),

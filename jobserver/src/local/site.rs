@@ -332,6 +332,8 @@ pub async fn own_id(discord: &Discord) -> anyhow::Result<UserId> {
 
 #[cfg(test)]
 mod tests {
+    use splashtail_api_types::job_kinds::{JOB_KINDS, JobKind};
+
     use super::*;
 
     #[tokio::test]
@@ -377,6 +379,32 @@ mod tests {
         site.tidy().await.unwrap();
         assert!(tasks.get(kept, now).await.unwrap().is_none());
         assert!(site.objects.read(&object(kept)).await.is_err());
+    }
+
+    /// The one table says which kinds change a server, and each kind when an order of it does.
+    #[tokio::test]
+    async fn a_kind_that_changes_its_server_says_so_of_every_order_that_is_not_dry() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let directory = tempfile::tempdir().unwrap();
+        let site = Site::open(&directory.path().join("jobs")).await.unwrap();
+        let nowhere = "http://127.0.0.1:9".parse().unwrap();
+        let clock = SystemClock::shared();
+        let discord = Discord::new(&nowhere, &nowhere, &"token".to_owned().into(), clock);
+        let engine = site.engine(discord.unwrap()).unwrap();
+        let mut known: HashSet<&str> = HashSet::new();
+        for kind in engine.kinds() {
+            let table = JobKind::find(kind.name());
+            known.extend(table.map(|table| table.name));
+            let changes = table.is_some_and(|table| table.changes_server);
+            let order = |dry: bool| json!({"DryRun": dry, "Options": {"DryRun": dry}});
+            let said = (
+                kind.changes_server(&json!({})),
+                kind.changes_server(&order(false)),
+                kind.changes_server(&order(true)),
+            );
+            assert_eq!(said, (changes, changes, false), "{}", kind.name());
+        }
+        assert_eq!(known, HashSet::from(JOB_KINDS.map(|kind| kind.name)));
     }
 
     #[test]

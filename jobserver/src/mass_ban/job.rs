@@ -18,6 +18,7 @@ use super::run::Run;
 use super::stopped::Desk;
 use crate::backup;
 use crate::objects::Objects;
+use crate::request::InvalidRequest;
 use crate::urgency::Urgency;
 
 /// `mass_ban`.
@@ -46,20 +47,16 @@ impl Job for MassBan {
     }
 
     fn changes_server(&self, fields: &Value) -> bool {
-        fields["Options"]["DryRun"] != true
+        job_kinds::MASS_BAN.changes_server && fields["Options"]["DryRun"] != true
     }
 
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
-        let fields = options::parse(&data)
-            .map_err(|error| PrepareError::invalid(error.code(), error.to_string()))?;
+        let fields = options::parse(&data)?;
         if let Some(undo) = fields.options.undo {
             let now = self.clock.now();
             match lift::is_ours(&self.storage, now, fields.server_id, undo).await {
                 Ok(true) => {}
-                Ok(false) => {
-                    let message = format!("there is no mass ban {undo} of this server");
-                    return Err(PrepareError::invalid("no_such_ban", message));
-                }
+                Ok(false) => return Err(InvalidRequest::NoBan(undo).into()),
                 Err(_) => return Err(PrepareError::internal("the ban cannot be looked up")),
             }
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use splashtail_antinuke::POWER;
+use splashtail_api_types::setting_names::trust;
 use splashtail_core::ids::UserId;
 use splashtail_discord::permissions::{Act, Actor, Denied, Hierarchy, Ruling, Subject, bits};
 use splashtail_discord::snowflake::{array, bit_set, id, ids};
@@ -59,12 +60,12 @@ pub struct Trusted {
 
 impl Trusted {
     /// The bot's setting.
-    pub const SETTING: &'static str = "protection_trust";
+    pub const SETTING: &'static str = trust::SETTING;
 
     pub fn of(rows: &[SettingRow]) -> Self {
         let mut trusted = Self::default();
         for row in rows {
-            let who = row.fields["who"]
+            let who = row.fields[trust::WHO]
                 .as_str()
                 .and_then(|who| who.split_once('/'));
             match who.and_then(|(kind, id)| Some((kind, id.parse().ok()?))) {

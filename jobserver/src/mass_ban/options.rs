@@ -46,34 +46,9 @@ pub struct Options {
     pub undo: Option<TaskId>,
 }
 
-/// Why a request was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidOptions {
-    #[error(transparent)]
-    Request(#[from] InvalidRequest),
-    #[error("CallerID is missing: nobody says who bans")]
-    NoCaller,
-    #[error("Options.Users names nobody")]
-    Nobody,
-    #[error("Options.Users names {given} people, but may name {MOST_USERS} at most")]
-    TooMany { given: usize },
-}
-
-impl InvalidOptions {
-    /// Stable code for callers.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Request(error) => error.code(),
-            Self::NoCaller => "caller_missing",
-            Self::Nobody => "no_users",
-            Self::TooMany { .. } => "too_many_users",
-        }
-    }
-}
-
 /// Decodes and validates `{ServerID, CallerID, Options}`. Names match whatever their case, unknown ones
 /// are ignored.
-pub fn parse(data: &Value) -> Result<Fields, InvalidOptions> {
+pub fn parse(data: &Value) -> Result<Fields, InvalidRequest> {
     let head = Head::read(data, &OPTION_NAMES, None)?;
     let given = &head.options;
     let users: BTreeSet<UserId> = one(given, "Users")?;
@@ -87,20 +62,23 @@ pub fn parse(data: &Value) -> Result<Fields, InvalidOptions> {
     };
     if options.delete_seconds > MOST_SECONDS {
         let why = format!("it is at most {MOST_SECONDS}");
-        return Err(InvalidRequest::option("DeleteSeconds", why).into());
+        return Err(InvalidRequest::option("DeleteSeconds", why));
     }
     if options.reason.chars().count() > LONGEST_REASON {
         let why = format!("it has {LONGEST_REASON} characters at most");
-        return Err(InvalidRequest::option("Reason", why).into());
+        return Err(InvalidRequest::option("Reason", why));
     }
     match (options.users.len(), options.undo) {
-        (0, None) => return Err(InvalidOptions::Nobody),
-        (given, _) if given > MOST_USERS => return Err(InvalidOptions::TooMany { given }),
+        (0, None) => return Err(InvalidRequest::NoUsers),
+        (given, _) if given > MOST_USERS => {
+            let most = MOST_USERS;
+            return Err(InvalidRequest::TooManyUsers { given, most });
+        }
         _ => {}
     }
     Ok(Fields {
         server_id: head.server_id,
-        caller_id: head.caller.user.ok_or(InvalidOptions::NoCaller)?,
+        caller_id: head.caller.user.ok_or(InvalidRequest::NobodyBans)?,
         options,
     })
 }
@@ -125,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    fn order(options: Value) -> Result<Fields, InvalidOptions> {
+    fn order(options: Value) -> Result<Fields, InvalidRequest> {
         parse(&json!({"ServerID": "1", "CallerID": "2", "Options": options}))
     }
 

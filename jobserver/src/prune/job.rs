@@ -44,12 +44,11 @@ impl Job for MessagePrune {
     }
 
     fn changes_server(&self, fields: &Value) -> bool {
-        fields["Options"]["DryRun"] != true
+        job_kinds::MESSAGE_PRUNE.changes_server && fields["Options"]["DryRun"] != true
     }
 
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
-        let fields = options::parse(&data)
-            .map_err(|error| PrepareError::invalid(error.code(), error.to_string()))?;
+        let fields = options::parse(&data)?;
         Ok(Prepared {
             owner: Owner::Server(fields.server_id),
             slot: Some(fields.server_id),

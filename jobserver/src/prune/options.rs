@@ -104,39 +104,15 @@ impl Fields {
     }
 }
 
-/// Why a request was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidOptions {
-    #[error(transparent)]
-    Request(#[from] InvalidRequest),
-    #[error("MaxMessages is {given}, but must be at most {TOTAL_MAX_MESSAGES}")]
-    TooManyMessages { given: u32 },
-    #[error(
-        "nobody says who deletes: CallerID is missing, and CallerPermissions has no Administrator"
-    )]
-    NoCaller,
-}
-
-impl InvalidOptions {
-    /// Stable code for callers.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Request(error) => error.code(),
-            Self::NoCaller => "caller_missing",
-            Self::TooManyMessages { .. } => "too_many_messages",
-        }
-    }
-}
-
 /// Decodes and validates `{ServerID, Options, KnownChannels, CallerPermissions, CallerID}`. Names match whatever their case,
 /// unknown ones are ignored.
-pub fn parse(data: &Value) -> Result<Fields, InvalidOptions> {
+pub fn parse(data: &Value) -> Result<Fields, InvalidRequest> {
     let head = Head::read(data, &OPTION_NAMES, None)?;
     let mut options = decode(&head.options)?;
     complete(&mut options)?;
     let caller = head.caller;
     if !caller.is_administrator() && caller.user.is_none() {
-        return Err(InvalidOptions::NoCaller);
+        return Err(InvalidRequest::NobodyDeletes);
     }
     Ok(Fields {
         server_id: head.server_id,
@@ -147,14 +123,14 @@ pub fn parse(data: &Value) -> Result<Fields, InvalidOptions> {
     })
 }
 
-fn invalid(name: &str, why: impl Into<String>) -> InvalidOptions {
-    InvalidRequest::option(name, why).into()
+fn invalid(name: &str, why: impl Into<String>) -> InvalidRequest {
+    InvalidRequest::option(name, why)
 }
 
 fn one<T: serde::de::DeserializeOwned + Default>(
     given: &Map<String, Value>,
     name: &'static str,
-) -> Result<T, InvalidOptions> {
+) -> Result<T, InvalidRequest> {
     let value = given.get(name).cloned();
     value.map_or_else(
         || Ok(T::default()),
@@ -162,7 +138,7 @@ fn one<T: serde::de::DeserializeOwned + Default>(
     )
 }
 
-fn decode(given: &Map<String, Value>) -> Result<Options, InvalidOptions> {
+fn decode(given: &Map<String, Value>) -> Result<Options, InvalidRequest> {
     let mut users: BTreeSet<_> = one(given, "Users")?;
     if let Some(user) = given.get("UserID").filter(|user| **user != "") {
         let user = serde_json::from_value(user.clone());
@@ -190,7 +166,7 @@ fn decode(given: &Map<String, Value>) -> Result<Options, InvalidOptions> {
 }
 
 /// Text such as `3d`, `36h` or `1h30m`; a number counts nanoseconds, as in all generations.
-fn age(given: &Value) -> Result<u64, InvalidOptions> {
+fn age(given: &Value) -> Result<u64, InvalidRequest> {
     let invalid = |why: &str| invalid("PruneFrom", why);
     let seconds = match given {
         Value::Number(number) => {
@@ -238,7 +214,7 @@ fn seconds(text: &str) -> Option<u64> {
 }
 
 /// Fills defaults and checks, in the order that decides which of several mistakes is reported.
-fn complete(options: &mut Options) -> Result<(), InvalidOptions> {
+fn complete(options: &mut Options) -> Result<(), InvalidRequest> {
     if options.max_messages == 0 {
         options.max_messages = TOTAL_MAX_MESSAGES;
     }
@@ -250,23 +226,22 @@ fn complete(options: &mut Options) -> Result<(), InvalidOptions> {
     }
     let (per_channel, max_messages) = (options.per_channel, options.max_messages);
     if max_messages > TOTAL_MAX_MESSAGES {
-        return Err(InvalidOptions::TooManyMessages {
+        return Err(InvalidRequest::TooManyToDelete {
             given: max_messages,
+            most: TOTAL_MAX_MESSAGES,
         });
     }
     if per_channel < MIN_PER_CHANNEL && per_channel < max_messages {
         return Err(InvalidRequest::PerChannelTooSmall {
             given: per_channel,
             least: MIN_PER_CHANNEL,
-        }
-        .into());
+        });
     }
     if per_channel > max_messages {
         return Err(InvalidRequest::PerChannelTooLarge {
             per_channel,
             max_messages,
-        }
-        .into());
+        });
     }
     for (&channel, &given) in &options.special_allocations {
         if given > max_messages {
@@ -274,8 +249,7 @@ fn complete(options: &mut Options) -> Result<(), InvalidOptions> {
                 channel,
                 given,
                 most: max_messages,
-            }
-            .into());
+            });
         }
     }
     let filter = &options.filter;
@@ -307,7 +281,7 @@ mod tests {
 
     use super::*;
 
-    fn with(options: Value) -> Result<Options, InvalidOptions> {
+    fn with(options: Value) -> Result<Options, InvalidRequest> {
         parse(&json!({"ServerID": "1", "options": options, "CallerID": "7"}))
             .map(|fields| fields.options)
     }
@@ -374,7 +348,7 @@ mod tests {
             (8192, UserId::new(7))
         );
         for nobody in [json!({}), json!({"CallerPermissions": mods})] {
-            assert_eq!(by(nobody), Err(InvalidOptions::NoCaller));
+            assert_eq!(by(nobody), Err(InvalidRequest::NobodyDeletes));
         }
         let code = |caller| by(caller).unwrap_err().code();
         assert_eq!(
@@ -406,7 +380,7 @@ mod tests {
         assert_eq!(code(json!({"Only": ["gifs"]})), "invalid_option");
         assert_eq!(
             parse(&json!({"Options": {}})),
-            Err(InvalidRequest::ServerId.into())
+            Err(InvalidRequest::ServerId)
         );
         let users = |given: Value| with(given).unwrap().filter.users.len();
         assert_eq!(users(json!({"userid": "5", "Users": ["6", "5"]})), 2);

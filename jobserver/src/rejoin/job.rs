@@ -13,6 +13,7 @@ use super::options::{self, Fields};
 use super::run::Run;
 use crate::backup;
 use crate::objects::Objects;
+use crate::request::InvalidRequest;
 use crate::urgency::Urgency;
 
 /// `guild_rejoin_members`.
@@ -40,16 +41,13 @@ impl Job for RejoinMembers {
     }
 
     fn changes_server(&self, fields: &Value) -> bool {
-        fields["Options"]["DryRun"] != true
+        job_kinds::REJOIN_MEMBERS.changes_server && fields["Options"]["DryRun"] != true
     }
 
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
-        let fields = options::parse(&data)
-            .map_err(|error| PrepareError::invalid(error.code(), error.to_string()))?;
+        let fields = options::parse(&data)?;
         if self.grants.application.is_none() {
-            let why = "people cannot be brought back here: whoever runs the platform has to set \
-                       discord_auth.client_id and discord_auth.client_secret";
-            return Err(PrepareError::invalid("no_application", why));
+            return Err(InvalidRequest::NoApplication.into());
         }
         Ok(Prepared {
             owner: Owner::Server(fields.server_id),

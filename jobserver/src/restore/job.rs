@@ -73,25 +73,22 @@ impl Job for RestoreBackup {
     }
 
     fn changes_server(&self, fields: &Value) -> bool {
-        fields["Options"]["DryRun"] != true
+        job_kinds::RESTORE_BACKUP.changes_server && fields["Options"]["DryRun"] != true
     }
 
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
         let most = self.backup.plan.max_body_size;
         let cdn = self.discord.cdn_base().as_str();
-        let (mut fields, password) = options::parse(&data, most, cdn)
-            .map_err(|error| PrepareError::invalid(error.code(), error.to_string()))?;
+        let (mut fields, password) = options::parse(&data, most, cdn)?;
         let server = fields.server_id;
         let source = &fields.options.backup_source;
         let found = source::key(source, server, &self.storage, &*self.clock, &self.objects).await;
         found.map_err(|error| match &error {
             RestoreError::NoPast(_)
             | RestoreError::Unwatched { .. }
-            | RestoreError::YetToCome(_) => {
-                PrepareError::invalid("no_such_past", error.to_string())
-            }
+            | RestoreError::YetToCome(_) => InvalidRequest::NoPast(error.to_string()).into(),
             RestoreError::NoTask(_) | RestoreError::NoFile(_) => {
-                PrepareError::invalid("no_such_backup", error.to_string())
+                InvalidRequest::NoBackup(error.to_string()).into()
             }
             _ => PrepareError::internal("the backup cannot be looked up"),
         })?;
@@ -100,8 +97,7 @@ impl Job for RestoreBackup {
         fields.options.uploaded =
             uploaded.map_err(|_| PrepareError::internal("the backup cannot be looked up"))?;
         if fields.options.uploaded && fields.caller_permissions & bits::ADMINISTRATOR == 0 {
-            let error = InvalidRequest::ForeignFile;
-            return Err(PrepareError::invalid(error.code(), error.to_string()));
+            return Err(InvalidRequest::ForeignFile.into());
         }
         Ok(Prepared {
             owner: Owner::Server(server),

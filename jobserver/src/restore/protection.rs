@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_antinuke::IncidentState;
+use splashtail_api_types::setting_names;
 use splashtail_core::ids::GuildId;
 use splashtail_discord::snowflake::{id, ids};
 use splashtail_storage::{IncidentRow, SettingRow, Storage};
@@ -16,12 +17,11 @@ use super::people::Scope;
 
 /// Settings by which a role is more than its permissions.
 const POWERS: [&str; 4] = [
-    "guild_roles",
-    "protection_trust",
-    "protection_limits",
-    "guarded_operations",
+    setting_names::roles::SETTING,
+    setting_names::trust::SETTING,
+    setting_names::limits::SETTING,
+    setting_names::guarded::SETTING,
 ];
-const POLICY: &str = "protection_policy";
 /// Incidents that are read at a time, and in all: they are large.
 const PAGE: u32 = 20;
 const MOST_PAGES: usize = 50;
@@ -77,8 +77,8 @@ impl Protection {
     pub fn of(rows: &[SettingRow]) -> Self {
         let mut protection = Self::default();
         for row in rows {
-            if row.setting == POLICY {
-                protection.quarantine = id(&row.fields["quarantine_role"]);
+            if row.setting == setting_names::protection::SETTING {
+                protection.quarantine = id(&row.fields[setting_names::protection::QUARANTINE_ROLE]);
             }
             if POWERS.contains(&row.setting.as_str()) {
                 named(&Value::from(row.entry.as_str()), &mut protection.roles);
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn quarantine_and_timeouts_last_unless_members_are_chosen() {
         let policy = json!({"policy": "server", "quarantine_role": "30"});
-        let protection = Protection::of(&[row(POLICY, "server", policy)]);
+        let protection = Protection::of(&[row("protection_policy", "server", policy)]);
         let quarantined = json!({"user": {"id": "7"}, "roles": ["29", "30"]});
         let until = |until: &str| json!({"user": {"id": "7"}, "roles": ["29"], "communication_disabled_until": until});
         let (silent, over) = (until("2099-01-01T00:00:00Z"), until("2020-01-01T00:00:00Z"));

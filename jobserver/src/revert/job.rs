@@ -18,6 +18,7 @@ use super::run::Run;
 use crate::backup::{self, CreateBackup};
 use crate::carry_out;
 use crate::objects::Objects;
+use crate::request::InvalidRequest;
 use crate::urgency::Urgency;
 
 /// `guild_revert_incident`.
@@ -57,17 +58,14 @@ impl Job for RevertIncident {
     }
 
     fn changes_server(&self, fields: &Value) -> bool {
-        fields["DryRun"] != true
+        job_kinds::REVERT_INCIDENT.changes_server && fields["DryRun"] != true
     }
 
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
-        let fields = options::parse(&data)
-            .map_err(|error| PrepareError::invalid(error.code(), error.to_string()))?;
+        let fields = options::parse(&data)?;
         let found = evidence::row(&self.storage, fields.server_id, fields.incident).await;
         found.map_err(|error| match &error {
-            EvidenceError::NoIncident(_) => {
-                PrepareError::invalid("no_such_incident", error.to_string())
-            }
+            EvidenceError::NoIncident(incident) => InvalidRequest::NoIncident(*incident).into(),
             _ => PrepareError::internal("the incident cannot be looked up"),
         })?;
         Ok(Prepared {

@@ -4,6 +4,7 @@ use crate::support::discord::GUILD;
 use crate::support::{Setup, setup};
 use chrono::DateTime;
 use serde_json::{Value, json};
+use splashtail_api_types::setting_names::guarded::{ENABLED, ENTRY, SETTING};
 use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_storage::{Edit, NewChange, Storage, Written};
 use tokio_util::sync::CancellationToken;
@@ -17,10 +18,10 @@ async fn guard(setup: &Setup) {
     let guild = GuildId::new(GUILD).unwrap();
     storage.guilds().ensure(guild, at).await.unwrap();
     let edit = Edit {
-        setting: "guarded_operations".into(),
-        entry: "server".into(),
+        setting: SETTING.into(),
+        entry: ENTRY.into(),
         before: None,
-        after: Some(json!({"enabled": true})),
+        after: Some(json!({(ENABLED): true})),
     };
     let change = NewChange {
         guild,

@@ -76,6 +76,69 @@ async fn only_the_owner_changes_protection_and_by_no_way_anybody_else() {
     assert_eq!(mode(c).await, "dry_run");
 }
 
+/// A row from before there were columns for a stolen token and for backups.
+#[tokio::test]
+async fn an_undo_brings_back_what_an_old_row_does_not_say() {
+    let c = &configuration().await;
+    let owner = owner();
+    let old = [splashtail_storage::Edit {
+        setting: POLICY.to_owned(),
+        entry: "server".to_owned(),
+        before: None,
+        after: Some(
+            json!({"policy": "server", "mode": "dry_run", "answer": "kick",
+                           "alert_channel": null, "quarantine_role": null}),
+        ),
+    }];
+    c.storage
+        .guilds()
+        .ensure(owner.guild, c.now())
+        .await
+        .unwrap();
+    let change = splashtail_storage::NewChange {
+        guild: owner.guild,
+        decided_on: 0,
+        by: owner.user,
+        way: "discord",
+        at: c.now(),
+        undoes: None,
+        edits: &old,
+    };
+    c.storage.settings().write(&change).await.unwrap();
+    let view = async || {
+        let view = c.view(&owner, POLICY, 0, 1).await.unwrap();
+        view.rows[0].clone()
+    };
+    assert_eq!(view().await["own_token"], "tell");
+
+    // What changes nothing is nothing to take back.
+    let same = set(c, &owner, POLICY, json!({"own_token": "tell"})).await;
+    let same = same.unwrap().version;
+    let refused = told(c.roll_back(&owner, same).await);
+    assert!(refused.contains("nothing to undo"), "{refused}");
+    let past = c.history(&owner, None, 1).await.unwrap();
+    assert_eq!(past[0].version, same, "nothing was written");
+
+    let given = json!({"mode": "off", "backup_hours": 6});
+    let made = set(c, &owner, POLICY, given).await.unwrap();
+    c.roll_back(&owner, made.version).await.unwrap();
+    let now = view().await;
+    assert_eq!(
+        (&now["mode"], &now["answer"]),
+        (&json!("dry_run"), &json!("kick"))
+    );
+    assert_eq!(now["backup_hours"], Value::Null);
+    let again = told(c.roll_back(&owner, made.version).await);
+    assert!(again.contains("changed again since"), "{again}");
+
+    // Where a file goes it says the same.
+    let file = c.export(&owner).await.unwrap();
+    let left = json!({"own_token": "leave"});
+    set(c, &owner, POLICY, left).await.unwrap();
+    c.import(&owner, &file, true, None).await.unwrap();
+    assert_eq!(view().await["own_token"], "tell");
+}
+
 #[tokio::test]
 async fn alerts_go_to_a_channel_of_this_server() {
     let c = &configuration().await;

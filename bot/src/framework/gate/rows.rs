@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use splashtail_api_types::setting_names;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::{GuildId, RoleId, UserId};
 use splashtail_permissions::kittycat::{MemberPermissions, Position};
@@ -19,7 +20,7 @@ use crate::inputs::Source;
 /// The settings that the gate reads.
 pub const COMMANDS: &str = "command_configuration";
 pub const MODULES: &str = "module_configuration";
-pub const ROLES: &str = "guild_roles";
+pub const ROLES: &str = setting_names::roles::SETTING;
 pub const MEMBERS: &str = "guild_members";
 
 /// All that a guild has set about who may do what. Its size is bounded by the settings' own limits,

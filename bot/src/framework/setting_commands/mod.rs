@@ -13,8 +13,9 @@ pub use self::answer::{asked, asked_by, changed, shown, takes_back};
 pub use self::pages::Entries;
 use crate::app::{Command, Context, Data};
 use crate::error::BotError;
+use crate::pages as turning;
+use crate::reply;
 use crate::settings::{Operation, Setting};
-use crate::{pages as turning, reply};
 
 /// What a generated command works on.
 struct Bound {

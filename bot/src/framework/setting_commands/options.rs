@@ -251,6 +251,7 @@ mod tests {
             primary_key: "c",
             title_template: "{c}",
             columns: vec![key, colour],
+            retired: &[],
             operations: &[Operation::View, Operation::Update, Operation::Delete],
             max_entries: 1,
             rules: None,

@@ -2,7 +2,7 @@ use chrono::DateTime;
 use futures_util::{FutureExt, SinkExt};
 use splashtail_core::clock::ManualClock;
 use splashtail_ipc::launcher::IDENTIFY_REST;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::header::ORIGIN;
@@ -35,6 +35,15 @@ impl Gateway {
     async fn accept(&self) -> WebSocketStream<TcpStream> {
         let (stream, _) = self.0.accept().await.unwrap();
         accept_async(stream).await.unwrap()
+    }
+
+    /// Answers with a status in place of a websocket.
+    async fn refuse(&self, status: &str) {
+        let (mut stream, _) = self.0.accept().await.unwrap();
+        let asked = stream.read(&mut [0; 2048]).await.unwrap();
+        assert!(asked > 0);
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+        stream.write_all(answer.as_bytes()).await.unwrap();
     }
 
     /// Lets a connection end before it is a websocket.
@@ -311,6 +320,28 @@ async fn the_connection_to_discord_is_compressed_and_a_shard_does_not_notice() {
         .await
         .unwrap();
     assert_eq!(close_of(&mut shard).await, Some(CloseCode::Away.into()));
+    assert!(!relay.links.compressed.load(Ordering::Relaxed));
+}
+
+#[tokio::test]
+async fn only_a_gateway_that_does_not_take_the_request_is_asked_without_compression() {
+    let gateway = Gateway::new().await;
+    let (clock, relay) = start(&gateway).await;
+    for status in ["429 Too Many Requests", "403 Forbidden"] {
+        let mut early = shard(&relay, FIRST).await;
+        gateway.refuse(status).await;
+        // Not asked again before the shard comes back.
+        clock.wait_for_sleepers(1).await;
+        assert!(gateway.0.accept().now_or_never().is_none(), "{status}");
+        clock.advance(*PAUSE.end());
+        assert_eq!(close_of(&mut early).await, Some(CloseCode::Away.into()));
+        assert!(relay.links.compressed.load(Ordering::Relaxed), "{status}");
+    }
+    let mut shard = shard(&relay, FIRST).await;
+    gateway.refuse("400 Bad Request").await;
+    let mut discord = gateway.accept().await;
+    say(&mut shard, HEARTBEAT).await;
+    assert_eq!(hear(&mut discord).await, HEARTBEAT);
     assert!(!relay.links.compressed.load(Ordering::Relaxed));
 }
 

@@ -270,6 +270,33 @@ async fn a_hole_ends_the_session_and_another_one_soon_after_is_only_told() {
     assert_eq!(rig.ban(&mut anew, 6).await, Seen::Ends);
 }
 
+/// The shard's connection broke before it heard that its session is over.
+#[tokio::test]
+async fn a_session_with_a_hole_that_is_resumed_ends_again_until_another_one_tells() {
+    let mut rig = Rig::new();
+    let mut watched = rig.ready(&[10]).await;
+    rig.create(&mut watched, 2, 10).await;
+    rig.clock.advance(Duration::from_secs(5));
+    assert_eq!(rig.ban(&mut watched, 4).await, Seen::Ends);
+    assert_eq!(rig.hear().await, ("GUILD_CREATE", 10, Some(2)));
+    assert_eq!(rig.hear().await, ("GUILD_BAN_ADD", 10, Some(4)));
+    for seq in [4, 5] {
+        rig.clock.advance(Duration::from_secs(5));
+        let mut resumed = Watched::default();
+        assert_eq!(rig.ban(&mut resumed, 3).await, Seen::GoesOn, "it was here");
+        let resumed = rig.see(&mut resumed, "RESUMED", seq + 1, json!({})).await;
+        assert_eq!(resumed, Seen::Ends, "{seq}");
+    }
+    let mut anew = rig.ready(&[10]).await;
+    rig.create(&mut anew, 2, 10).await;
+    assert_eq!(rig.hear().await, ("GUILD_DELETE unavailable", 10, None));
+    let gap = rig.gap().await;
+    assert_eq!(gap.lasted, Duration::from_secs(15), "since all was heard");
+    assert_eq!(rig.hear().await, ("GUILD_CREATE", 10, Some(2)));
+    // From then on the time until the next one counts.
+    assert_eq!(rig.ban(&mut anew, 4).await, Seen::GoesOn);
+}
+
 #[tokio::test]
 async fn what_discord_did_not_keep_for_a_resumed_session_is_a_hole() {
     let rig = Rig::new();

@@ -29,6 +29,7 @@ impl Protection {
             self.clock.sleep(TICK).await;
             let now = self.now();
             for server in self.all() {
+                self.go_back(&server);
                 if server.is_due(now) {
                     self.tell(&server, Input::Tick);
                 }

@@ -82,13 +82,9 @@ impl Listener for Ear {
             return Ok(());
         }
         if let Some(gap) = event.gap() {
-            let now = protection.now();
-            // Without any id of Discord's there is nothing to go back from.
-            if now.0 > 0 {
-                let ms = u64::try_from(gap.lasted.as_millis()).unwrap_or(u64::MAX);
-                let lost = now.minus(ms);
-                protection.tell(&server, Input::Gap { lost });
-            }
+            server.lose(protection.clock.monotonic(), gap.lasted);
+            // What was written down tells of Discord's time, if nothing else has.
+            protection.catch_up(&server);
             return Ok(());
         }
         let data: Value = match event.kind {

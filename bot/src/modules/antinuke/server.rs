@@ -1,6 +1,6 @@
 //! One server's engine.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +28,12 @@ pub(super) struct Server {
     judges: AtomicBool,
     /// Something changed since it was written down.
     dirty: AtomicBool,
+    /// Since when events may be missing behind which the log was not read yet: milliseconds of the
+    /// monotonic clock, or [`NOTHING_LOST`].
+    lost: AtomicI64,
 }
+
+const NOTHING_LOST: i64 = i64::MAX;
 
 struct Inner {
     engine: Engine,
@@ -75,6 +80,7 @@ impl Server {
             }),
             wake: AtomicU64::new(u64::MAX),
             dirty: AtomicBool::new(false),
+            lost: AtomicI64::new(NOTHING_LOST),
         }
     }
 
@@ -176,6 +182,23 @@ impl Server {
     /// From when on the log has to be read, once.
     pub(super) fn take_missed(&self) -> Option<Moment> {
         self.lock().missed.take()
+    }
+
+    /// Events may be missing of the time that ends now.
+    pub(super) fn lose(&self, now: Duration, lasted: Duration) {
+        let since = milliseconds(now).saturating_sub(milliseconds(lasted));
+        self.lost.fetch_min(since, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed) != NOTHING_LOST
+    }
+
+    /// How many milliseconds ago the time began of which events may be missing, once.
+    pub(super) fn take_lost(&self, now: Duration) -> Option<u64> {
+        let since = self.lost.swap(NOTHING_LOST, Ordering::Relaxed);
+        let ago = milliseconds(now).saturating_sub(since);
+        (since != NOTHING_LOST).then(|| u64::try_from(ago).unwrap_or_default())
     }
 
     #[cfg(test)]
@@ -293,4 +316,8 @@ impl Server {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(NOTHING_LOST - 1)
 }

@@ -158,10 +158,14 @@ impl Protection {
         self.lock_pulse().now(self.clock.monotonic())
     }
 
+    /// The present, once an id of Discord's has told it.
+    fn told(&self) -> Option<Moment> {
+        Some(self.now()).filter(|now| now.0 > TOLD)
+    }
+
     /// The present for what is only remembered: before Discord told its time, by our own clock.
     pub(super) fn dated(&self) -> Moment {
-        let now = self.now();
-        if now.0 > TOLD {
+        if let Some(now) = self.told() {
             return now;
         }
         let ms = self.clock.now().timestamp_millis();
@@ -245,6 +249,25 @@ impl Protection {
             self.see(lost.id());
             self.tell(server, Input::Gap { lost });
         }
+        self.go_back(server);
+    }
+
+    /// The same behind gaps, which wait until Discord's time is known: there is nothing to go back from
+    /// before.
+    pub(super) fn go_back(self: &Arc<Self>, server: &Arc<Server>) {
+        if let Some(lost) = self.lost(server) {
+            self.tell(server, Input::Gap { lost });
+        }
+    }
+
+    /// Since when events of the server may be missing; once.
+    pub(super) fn lost(&self, server: &Server) -> Option<Moment> {
+        if !server.has_lost() {
+            return None;
+        }
+        let now = self.told()?;
+        let ago = server.take_lost(self.clock.monotonic())?;
+        Some(now.minus(ago))
     }
 
     /// Tells the engine of a server and does what it wants done.

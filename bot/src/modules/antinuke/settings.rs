@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use splashtail_antinuke::{LimitType, MAX_BOUND, MAX_TRUSTED};
+use splashtail_api_types::setting_names;
 use splashtail_permissions::Modifier;
 
 use super::service::NoIdentity;
@@ -14,14 +15,14 @@ use crate::settings::{
     Column, Draft, EntryChange, Format, Kind, Operation, Rule, Rules, Setting, Weaker, Why, Wrong,
 };
 
-pub const POLICY: &str = "protection_policy";
-pub(super) const TRUST: &str = "protection_trust";
-pub(super) const LIMITS: &str = "protection_limits";
+pub const POLICY: &str = setting_names::protection::SETTING;
+pub(super) const TRUST: &str = setting_names::trust::SETTING;
+pub(super) const LIMITS: &str = setting_names::limits::SETTING;
 pub(super) const MAINTENANCE: &str = "protection_maintenance";
 pub(super) const ACTIONS: &str = "limitactions";
 
 /// The key of the only row of [`POLICY`].
-pub(super) const SERVER: &str = "server";
+pub(super) const SERVER: &str = setting_names::protection::ENTRY;
 /// Hours between two backups of attacks, at most.
 const LONGEST_BETWEEN_BACKUPS: i64 = 30 * 24;
 /// Longest time in which much is normal of somebody.
@@ -125,7 +126,7 @@ fn of_policy() -> Setting {
                 Format::Channel,
             ),
             maybe(
-                "quarantine_role",
+                setting_names::protection::QUARANTINE_ROLE,
                 "Quarantine role",
                 "Given to whoever loses their roles",
                 Format::Role,
@@ -150,6 +151,7 @@ fn of_policy() -> Setting {
                 weaker::OWN_TOKEN[0],
             ),
         ],
+        retired: &[],
         operations: &[Operation::View, Operation::Update, Operation::Delete],
         max_entries: 1,
         rules: None,
@@ -161,17 +163,18 @@ fn of_trust() -> Setting {
         id: TRUST,
         name: "Trusted",
         description: "Who is never stopped: what they do only raises an alarm",
-        primary_key: "who",
+        primary_key: setting_names::trust::WHO,
         title_template: "{who}",
         columns: vec![Column {
             unique: true,
             ..Column::new(
-                "who",
+                setting_names::trust::WHO,
                 "Who",
                 "A person, a bot or a role: user/<id> or role/<id>",
                 Kind::of(Format::Modifier),
             )
         }],
+        retired: &[],
         operations: &[Operation::View, Operation::Create, Operation::Delete],
         max_entries: MAX_TRUSTED,
         rules: None,
@@ -215,6 +218,7 @@ fn of_limits() -> Setting {
             ),
             bound("day", "Day", "In a day; empty: any number"),
         ],
+        retired: &[],
         operations: &Operation::ALL,
         max_entries: policy::MOST_LIMITS,
         rules: None,
@@ -261,6 +265,7 @@ fn of_actions() -> Setting {
                 "ban",
             ),
         ],
+        retired: &[],
         operations: &Operation::ALL,
         max_entries: LimitType::ALL.len(),
         rules: None,
@@ -300,6 +305,7 @@ fn of_maintenance() -> Setting {
                 Kind::Timestamp,
             ),
         ],
+        retired: &[],
         operations: &Operation::ALL,
         max_entries: MAX_TRUSTED,
         rules: None,

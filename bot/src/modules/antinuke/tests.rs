@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::listener::Ear;
 use super::service::{NoIdentity, Protection};
 use super::settings::POLICY;
-use crate::events::{Body, Event, EventKind, Listener as _};
+use crate::events::{Body, Event, EventKind, Gap, GapCause, Listener as _};
 use crate::guilds::{GuildView, Guilds};
 use crate::inputs::Hear as _;
 use crate::modules::foundation::for_tests;
@@ -420,6 +420,37 @@ async fn after_a_start_the_log_is_read_from_where_it_had_got_to_once() {
     let cold = World::new().await.start();
     let server = cold.load(&view()).await.unwrap();
     assert_eq!(server.take_missed(), None);
+}
+
+#[tokio::test]
+async fn a_gap_waits_for_discords_time_before_anybody_goes_back() {
+    let world = World::new().await;
+    world.set_policy(json!({"mode": "on"}), 0).await;
+    let protection = world.start();
+    let server = protection.load(&view()).await.unwrap();
+    let ear = Ear(Arc::clone(&protection));
+    let gap = Event {
+        body: Body::Gap(Gap {
+            cause: GapCause::Resumed,
+            lasted: Duration::from_secs(60),
+        }),
+        ..event(EventKind::Gap, &json!({}))
+    };
+    ear.on_event(&gap, &view()).await.unwrap();
+    assert!(server.has_lost(), "the log is not read from its beginning");
+    assert_eq!(protection.lost(&server), None);
+    // The first id that comes along says when that was.
+    world.clock.advance(Duration::from_secs(5));
+    let message = json!({"id": ENTRY.to_string(), "channel_id": "20", "guild_id": "10"});
+    let message = event(EventKind::MessageCreate, &message);
+    ear.on_event(&message, &view()).await.unwrap();
+    let began = Moment::of(Id::new(ENTRY)).minus(65_000);
+    assert_eq!(protection.lost(&server), Some(began));
+    assert_eq!(protection.lost(&server), None, "once");
+
+    // The next one is read behind at once, and what comes next finds nothing left to do.
+    ear.on_event(&gap, &view()).await.unwrap();
+    assert!(!server.has_lost());
 }
 
 #[tokio::test]

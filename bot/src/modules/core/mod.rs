@@ -11,7 +11,9 @@ use poise::serenity_prelude::GatewayIntents;
 use splashtail_permissions::{CommandExtendedData, NativePermissions};
 
 use super::jobs::{self, Jobs};
-use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, Task, extended};
+use super::{
+    About, Foundation, Module, ModuleCommand, Need, Needed, Service, Task, Whole, extended,
+};
 use crate::app::Command;
 use crate::pages;
 use crate::presses::Presses;
@@ -79,6 +81,11 @@ impl Module for Core {
 
     fn service(&self) -> Option<Service> {
         Some(Service::of(&self.jobs))
+    }
+
+    fn begin(&self, whole: &Whole<'_>) {
+        let shutdown = whole.app.shutdown.clone();
+        self.jobs.reach(Arc::clone(whole.app) as _, shutdown);
     }
 
     fn tasks(&self) -> Vec<Task> {

@@ -1,6 +1,6 @@
 //! Changes of settings that weaken protection.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use async_trait::async_trait;
 use splashtail_core::ids::GuildId;
@@ -9,13 +9,14 @@ use splashtail_storage::GuardedRequest;
 use tracing::{error, warn};
 
 use super::desk::{Ask, AskError, Desk};
-use super::operation::{Operation, Performed};
 use super::setting::Wanted;
+use crate::app::{App, Data};
 use crate::catalogue::Language;
 use crate::configuration::{
-    AgreedChanges, Applied, Guard, Proposal, ProposeError, Proposed, digest, record, recorded,
+    Applied, Guard, Proposal, ProposeError, Proposed, digest, record, recorded,
 };
 use crate::framework::setting_commands::takes_back;
+use crate::operation::{Operation, Performed};
 use crate::settings::GuildRows;
 use crate::text;
 
@@ -50,7 +51,19 @@ impl Guard for Arc<Desk> {
 }
 
 /// Makes a change that was agreed to, as it was shown.
-pub struct ChangeSettings(pub AgreedChanges);
+#[derive(Default)]
+pub struct ChangeSettings {
+    /// Its configuration has what the desk carries out, and the desk has this.
+    app: OnceLock<Weak<App>>,
+}
+
+impl ChangeSettings {
+    /// To be called once.
+    pub fn reach(&self, app: &Data) {
+        // Whoever calls again changes nothing.
+        let _ = self.app.set(Arc::downgrade(app));
+    }
+}
 
 #[async_trait]
 impl Operation for ChangeSettings {
@@ -68,8 +81,11 @@ impl Operation for ChangeSettings {
             error!(request.id = %request.id, "what was agreed to cannot be read");
             return Performed::Failed(text!(language, "guarded-unreadable"));
         };
-        let applied = self.0.apply(request.guild, request.asked_by, &edits).await;
-        match applied {
+        let Some(app) = self.app.get().and_then(Weak::upgrade) else {
+            return Performed::Later;
+        };
+        let (guild, by) = (request.guild, request.asked_by);
+        match app.configuration.apply_agreed(guild, by, &edits).await {
             Ok(Applied::At(version)) => {
                 let done = text!(language, "guarded-settings-done");
                 Performed::Done(format!("{done} {}", takes_back(language, version)))

@@ -17,11 +17,11 @@ use uuid::Uuid;
 
 use super::circle::{Circle, People};
 use super::detached::detached;
-use super::operation::{Operation, Performed};
 use super::rules::{self, Heard, Standing, Word};
 use super::setting::Wanted;
 use super::text::{self, Shown};
 use crate::catalogue::Language;
+use crate::operation::{Operation, Performed};
 use crate::text;
 
 /// Whoever took a request is done with it by then, or somebody else goes on.

@@ -7,7 +7,6 @@ mod commands;
 mod desk;
 mod detached;
 mod keep;
-mod operation;
 mod presses;
 mod rules;
 mod setting;
@@ -20,14 +19,14 @@ use std::sync::Arc;
 use splashtail_permissions::CommandExtendedData;
 
 use self::changes::ChangeSettings;
-use super::{About, Foundation, Module, ModuleCommand, Service, Task, extended};
-use crate::configuration::AgreedChanges;
+use super::{About, Foundation, Module, ModuleCommand, Service, Task, Whole, extended};
+use crate::configuration::Guard;
+use crate::operation::Operation;
 use crate::presses::Presses;
 use crate::settings::Setting;
 
 pub use self::circle::{Circle, People};
 pub use self::desk::{Ask, AskError, Desk};
-pub use self::operation::{Operation, Performed};
 pub use self::rules::Word;
 pub use self::setting::Wanted;
 #[cfg(test)]
@@ -41,7 +40,7 @@ pub const ID: &str = "guarded";
 
 pub struct Guarded {
     desk: Arc<Desk>,
-    changes: Arc<dyn Operation>,
+    changes: Arc<ChangeSettings>,
 }
 
 impl Guarded {
@@ -50,17 +49,11 @@ impl Guarded {
             clock,
             storage,
             discord,
-            changes,
             ..
         } = foundation.clone();
-        let agreed = AgreedChanges {
-            storage: storage.clone(),
-            changes,
-            clock: Arc::clone(&clock),
-        };
         Self {
             desk: Arc::new(Desk::new(storage, clock, &discord, people)),
-            changes: Arc::new(ChangeSettings(agreed)),
+            changes: Arc::default(),
         }
     }
 }
@@ -108,7 +101,16 @@ impl Module for Guarded {
     }
 
     fn guarded(&self) -> Vec<Arc<dyn Operation>> {
-        vec![Arc::clone(&self.changes)]
+        vec![Arc::clone(&self.changes) as _]
+    }
+
+    fn guard(&self) -> Option<Arc<dyn Guard>> {
+        Some(Arc::new(Arc::clone(&self.desk)))
+    }
+
+    fn begin(&self, whole: &Whole<'_>) {
+        self.desk.operate(whole.operations.to_vec());
+        self.changes.reach(whole.app);
     }
 
     fn service(&self) -> Option<Service> {

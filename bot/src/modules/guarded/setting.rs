@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use splashtail_api_types::setting_names::guarded::{BANS_ABOVE, ENABLED};
+pub use splashtail_api_types::setting_names::guarded::{ENTRY, SETTING as GUARDED};
 use splashtail_core::ids::GuildId;
 use splashtail_storage::{Storage, StorageError};
 
@@ -12,12 +14,8 @@ use crate::settings::{
 };
 use crate::text;
 
-/// The setting's id.
-pub const GUARDED: &str = "guarded_operations";
 /// People that are banned within a day on one person's word, unless the guild says otherwise.
-const BANS_ABOVE: u64 = 20;
-/// Its one entry.
-pub const ENTRY: &str = "server";
+const USUAL_BANS: u64 = 20;
 
 pub fn setting() -> Setting {
     Setting {
@@ -41,22 +39,23 @@ pub fn setting() -> Setting {
             Column {
                 default: Some(Value::Bool(true)),
                 ..Column::new(
-                    "enabled",
+                    ENABLED,
                     "Enabled",
                     "Whether a second trusted person has to agree",
                     Kind::Boolean,
                 )
             },
             Column {
-                default: Some(Value::from(BANS_ABOVE)),
+                default: Some(Value::from(USUAL_BANS)),
                 ..Column::new(
-                    "bans_above",
+                    BANS_ABOVE,
                     "Bans above",
                     "How many people may be banned in 24 hours with /massban on one person's word",
                     Kind::Integer { min: 1, max: 1000 },
                 )
             },
         ],
+        retired: &["mass_ban_above"],
         operations: &Operation::ALL,
         max_entries: 1,
         rules: Some(Arc::new(OwnersOnly)),
@@ -104,10 +103,10 @@ impl Wanted {
     pub fn of(fields: Option<&Fields>) -> Self {
         let get = |column: &str| fields.and_then(|fields| fields.get(column));
         Self {
-            is_on: get("enabled").and_then(Value::as_bool).unwrap_or(false),
-            bans_above: get("bans_above")
+            is_on: get(ENABLED).and_then(Value::as_bool).unwrap_or(false),
+            bans_above: get(BANS_ABOVE)
                 .and_then(Value::as_u64)
-                .unwrap_or(BANS_ABOVE),
+                .unwrap_or(USUAL_BANS),
         }
     }
 

@@ -14,6 +14,7 @@ use super::rules::Word;
 use super::*;
 use crate::catalogue::Language;
 use crate::modules::foundation;
+use crate::operation::Performed;
 
 fn guild() -> GuildId {
     GuildId::new(1).unwrap()

@@ -34,11 +34,12 @@ use self::mass_bans::MassBans;
 use self::operation::Agreed;
 use self::sanctions::Sanctions;
 use super::antinuke::Protection;
-use super::guarded::{Operation, People};
+use super::guarded::People;
 use super::jobs::Jobs;
 use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, Task, extended};
 use crate::app::Command;
 use crate::events::Listener;
+use crate::operation::Operation;
 use crate::presses::Presses;
 use crate::settings::Setting;
 

@@ -11,8 +11,8 @@ use splashtail_storage::GuardedRequest;
 use super::deed::Deed;
 use super::mass_bans::MassBans;
 use crate::catalogue::Language;
-use crate::modules::guarded::{Operation, Performed};
 use crate::modules::jobs::Begun;
+use crate::operation::{Operation, Performed};
 use crate::text;
 
 pub(super) const fn id(deed: Deed) -> &'static str {

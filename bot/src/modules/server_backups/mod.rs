@@ -32,11 +32,12 @@ pub(super) use self::options::KnownChannel;
 use self::restore::restore;
 use self::restore_operation::Restore;
 use self::schedule::schedule;
-use super::guarded::{Operation, People};
+use super::guarded::People;
 use super::jobs::Jobs;
 use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, Task, extended};
 use crate::app::Context;
 use crate::error::BotError;
+use crate::operation::Operation;
 use crate::pages;
 use crate::presses::Presses;
 

@@ -12,8 +12,8 @@ use tracing::warn;
 
 use super::{Backups, RESTORE_TASK};
 use crate::catalogue::Language;
-use crate::modules::guarded::{Operation, Performed};
 use crate::modules::jobs::Begun;
+use crate::operation::{Operation, Performed};
 use crate::text;
 
 pub(super) const ID: &str = "restore";

@@ -45,6 +45,7 @@ pub fn setting() -> Setting {
                 )
             },
         ],
+        retired: &[],
         operations: &Operation::ALL,
         max_entries: 500,
         rules: Some(Arc::new(MemberRules)),

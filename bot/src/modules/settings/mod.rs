@@ -20,9 +20,10 @@ use super::assemble::change_of_checks;
 use super::module::{About, Module, ModuleCommand};
 use super::{Foundation, Service, extended};
 use crate::framework::setting_commands::Entries;
+use crate::pages;
 use crate::presses::Presses;
+use crate::server_language;
 use crate::settings::Setting;
-use crate::{pages, server_language};
 
 /// The module's id.
 pub const ID: &str = "settings";

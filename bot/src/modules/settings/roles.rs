@@ -61,6 +61,7 @@ pub fn setting() -> Setting {
                 )
             },
         ],
+        retired: &[],
         operations: &Operation::ALL,
         max_entries: 250,
         rules: Some(Arc::new(RoleRules)),

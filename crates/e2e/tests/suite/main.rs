@@ -8,6 +8,7 @@ mod bad_input;
 mod browser;
 mod clients;
 mod clusters;
+mod directions;
 mod drill;
 mod drills;
 mod drills_disturbed;

@@ -56,6 +56,10 @@ impl Job for Work {
         Priority::Containment
     }
 
+    fn changes_server(&self, _: &Value) -> bool {
+        false
+    }
+
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
         prepared(data)
     }
@@ -101,6 +105,10 @@ impl Job for Probe {
     /// The whole capacity is theirs.
     fn priority(&self) -> Priority {
         Priority::Containment
+    }
+
+    fn changes_server(&self, _: &Value) -> bool {
+        false
     }
 
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {

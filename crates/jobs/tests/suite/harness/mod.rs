@@ -128,6 +128,10 @@ impl Job for Scripted {
         self.deadline
     }
 
+    fn changes_server(&self, _: &Value) -> bool {
+        false
+    }
+
     async fn prepare(&self, mut data: Value) -> Result<Prepared, PrepareError> {
         *self.prepared.lock().unwrap() += 1;
         let Some(fields) = data.as_object_mut() else {
