@@ -160,6 +160,50 @@ async fn a_rogue_below_the_bot_takes_what_the_hierarchy_gives() {
 }
 
 #[tokio::test]
+async fn nobody_hears_of_rogues_who_have_been_there_for_long() {
+    let (b, ctl) = frozen().await;
+    let mut session = b.session(ALL_INTENTS).await;
+    let nuke = NewDrill {
+        actors: Some(3),
+        account_age_days: Some(400),
+        ..order(DrillKind::Nuke, 1, 5.0)
+    };
+    let report = end(&ctl, start(&ctl, &nuke).await).await;
+    let mut moved = Vec::new();
+    loop {
+        let told = session.next().await.unwrap();
+        match told["t"].as_str().unwrap_or_default() {
+            "CHANNEL_CREATE" => break,
+            "GUILD_ROLE_UPDATE" => moved.push(told["d"]["role"].clone()),
+            other => panic!("{other}: a real attack has no such forerunner"),
+        }
+    }
+    // Roles that only move leave no entry, and the rogues' own is one of them.
+    let helpers = moved.iter().find(|role| role["name"] == "Helpers").unwrap();
+    let made = |id: &Value| (id.as_str().unwrap().parse::<u64>().unwrap() >> 22) as i64;
+    let now = b.clock.now().timestamp_millis() - 1_420_070_400_000;
+    assert!(now - made(&helpers["id"]) >= 30 * 86_400_000);
+    let mut joined = Vec::new();
+    for rogue in &report.attackers.ids {
+        let path = guild(&format!("/members/{rogue}"));
+        let member = b.bot("GET", &path).send().await.unwrap();
+        let member: Value = member.json().await.unwrap();
+        assert_eq!(member["roles"], json!([helpers["id"]]));
+        let at: chrono::DateTime<chrono::Utc> =
+            member["joined_at"].as_str().unwrap().parse().unwrap();
+        assert!(made(&json!(rogue)) + 1_420_070_400_000 <= at.timestamp_millis());
+        joined.push(at);
+    }
+    joined.sort();
+    let apart = joined.windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(
+        apart.min().unwrap() > chrono::TimeDelta::minutes(10),
+        "{joined:?}: they did not come together"
+    );
+    assert!(b.clock.now() - joined[2] > chrono::TimeDelta::days(1));
+}
+
+#[tokio::test]
 async fn a_rogue_above_the_bot_bans_it_first() {
     let (b, ctl) = frozen().await;
     let above = NewDrill {
