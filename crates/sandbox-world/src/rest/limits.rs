@@ -79,6 +79,9 @@ pub struct Hidden {
     pub ban_fetches: Rate,
     /// Edits of messages older than an hour, per channel: 30046.
     pub old_edits: Rate,
+    /// Direct channels that an account opens, those it has not counted: 40003 (DiscordPHP#467 met 25
+    /// to 40; within what time is unknown).
+    pub direct_channels: Rate,
 }
 
 const HOUR_MS: i64 = 3_600_000;
@@ -95,6 +98,7 @@ impl Default for Hidden {
             ban_list: Rate::fixed(1, 60_000),
             ban_fetches: Rate::fixed(1000, HOUR_MS),
             old_edits: Rate::fixed(30, HOUR_MS),
+            direct_channels: Rate::fixed(25, HOUR_MS / 6),
         }
     }
 }
@@ -150,6 +154,7 @@ impl Rules {
             ("hidden.ban_list", &self.hidden.ban_list),
             ("hidden.ban_fetches", &self.hidden.ban_fetches),
             ("hidden.old_edits", &self.hidden.old_edits),
+            ("hidden.direct_channels", &self.hidden.direct_channels),
         ];
         let buckets = self
             .buckets
