@@ -313,6 +313,59 @@ async fn the_token_endpoint_takes_forms_of_known_clients_only() {
     assert!(tokens.get("refresh_token").is_none());
 }
 
+async fn limits(b: &Bench, rules: Value) {
+    let ctl = b.running.client().unwrap();
+    let set = ctl.call::<Value>(http::Method::POST, "/ctl/limits", &rules);
+    set.await.unwrap();
+}
+
+const OF_APPLICATION: [(&str, &str); 2] =
+    [("grant_type", "client_credentials"), ("scope", "identify")];
+
+#[tokio::test]
+async fn tokens_are_given_within_limits() {
+    let b = bench().await;
+    let few = json!({"oauth2_token": {"limit": 1, "per_ms": 5000}});
+    limits(&b, json!({"buckets": few})).await;
+    assert_eq!(exchange(&b, &OF_APPLICATION).await.0, 200);
+    let (status, over) = exchange(&b, &OF_APPLICATION).await;
+    assert_eq!((status, &over["retry_after"]), (429, &json!(5.0)));
+    let revoked = b
+        .http
+        .post(b.url("/api/oauth2/token/revoke"))
+        .basic_auth(small::APPLICATION.to_string(), Some(small::CLIENT_SECRET))
+        .form(&[("token", "none")])
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(revoked.status(), 200, "it has a limit of its own");
+    assert_eq!(revoked.headers()["x-ratelimit-limit"], "50");
+    b.clock.advance(Duration::from_secs(5));
+    assert_eq!(exchange(&b, &OF_APPLICATION).await.0, 200);
+}
+
+#[tokio::test]
+async fn wrong_secrets_lead_to_the_block_which_closes_oauth2_too() {
+    let b = bench().await;
+    limits(&b, json!({"invalid": {"limit": 2, "per_ms": 600_000}})).await;
+    for _ in 0..2 {
+        let wrong = [
+            ("grant_type", "client_credentials"),
+            ("client_secret", "no"),
+        ];
+        assert_eq!(exchange(&b, &wrong).await.0, 401);
+    }
+    let (status, told) = exchange(&b, &OF_APPLICATION).await;
+    assert_eq!((status, &told["code"]), (429, &json!(0)), "{told}");
+    let url = authorize_url(&b, &[]);
+    assert_eq!(b.http.get(&url).send().await.unwrap().status(), 429);
+    let bot = b.bot("GET", "/users/@me").send().await.unwrap();
+    assert_eq!(bot.status(), 429);
+    b.clock.advance(Duration::from_secs(600));
+    assert_eq!(exchange(&b, &OF_APPLICATION).await.0, 200);
+    assert_eq!(b.http.get(&url).send().await.unwrap().status(), 200);
+}
+
 #[tokio::test]
 async fn adding_a_bot_needs_manage_guild_and_leaves_audit_entries() {
     let b = bench().await;
