@@ -250,9 +250,9 @@ fn judge(entry: &AuditEntry, stage: &Stage, spoils: &Spoils) -> Option<Defence> 
     let target = entry.target?;
     let attacker = stage.known.contains(&target);
     let change = |key: &str| entry.changes.iter().find(|c| c.key == key);
-    let named = |lost: &std::collections::BTreeMap<Id, String>| {
+    let named = |lost: &mut dyn Iterator<Item = &String>| {
         let name = change("name").and_then(|c| c.new.as_ref()?.as_str());
-        name.is_some_and(|name| lost.values().any(|lost| lost == name))
+        name.is_some_and(|name| lost.any(|lost| lost == name))
     };
     match entry.action {
         action::MEMBER_UPDATE if attacker => {
@@ -269,10 +269,12 @@ fn judge(entry: &AuditEntry, stage: &Stage, spoils: &Spoils) -> Option<Defence> 
         action::CHANNEL_DELETE if spoils.channels_created.contains(&target) => {
             Some(Defence::ChannelsRemoved)
         }
-        action::CHANNEL_CREATE if named(&spoils.channels_deleted) => {
+        action::CHANNEL_CREATE if named(&mut spoils.channels_deleted.values()) => {
             Some(Defence::ChannelsRestored)
         }
-        action::ROLE_CREATE if named(&spoils.roles_deleted) => Some(Defence::RolesRestored),
+        action::ROLE_CREATE if named(&mut spoils.roles_deleted.values().map(|r| &r.name)) => {
+            Some(Defence::RolesRestored)
+        }
         action::BAN_REMOVE if spoils.banned.contains(&target) => Some(Defence::MembersUnbanned),
         action::WEBHOOK_DELETE if spoils.hooks.contains(&target) => Some(Defence::WebhooksDeleted),
         action::ROLE_UPDATE
