@@ -367,6 +367,45 @@ async fn wrong_secrets_lead_to_the_block_which_closes_oauth2_too() {
 }
 
 #[tokio::test]
+async fn a_bot_that_cannot_come_is_not_said_to_have_come() {
+    let b = bench().await;
+    let ctl = b.running.client().unwrap();
+    let app = ctl.create_app(&Default::default()).await.unwrap();
+    let guild = small::GUILDS[0];
+    let consent = Consent {
+        authorize_url: b.url(&format!(
+            "/oauth2/authorize?client_id={}&scope=bot&guild_id={guild}",
+            app.id
+        )),
+        allow: true,
+        guild_id: None,
+    };
+    let manager = small::MANAGER.to_string();
+    let consents = async || match ctl.consent(&manager, &consent).await {
+        Ok(_) => String::new(),
+        Err(refused) => refused.to_string(),
+    };
+    let down = |on| {
+        let sandbox = &b.running.edge.sandbox;
+        sandbox.with_world(|world| world.set_outage(guild, on));
+    };
+    down(true);
+    assert!(consents().await.contains("unavailable"));
+    down(false);
+    let ban = Act {
+        guild_id: Some(guild.to_string()),
+        target_id: Some(app.bot_id.clone()),
+        ..Act::default()
+    };
+    let owner = small::OWNER.to_string();
+    let banned = ctl.act(&owner, "ban", &ban).await.unwrap();
+    assert_eq!(banned.results[0].status, 204, "{:?}", banned.results[0]);
+    assert!(consents().await.contains("banned"));
+    ctl.act(&owner, "unban", &ban).await.unwrap();
+    assert_eq!(consents().await, "");
+}
+
+#[tokio::test]
 async fn adding_a_bot_needs_manage_guild_and_leaves_audit_entries() {
     let b = bench().await;
     let ctl = b.running.client().unwrap();
