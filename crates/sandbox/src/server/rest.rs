@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Edge;
 use super::http::{BodyError, Cut, truncated};
+use super::origin::is_foreign;
 use super::struck::{Fate, Refusal, Struck};
 use crate::control::routes::meant;
 use crate::timer::sleep;
@@ -107,6 +108,14 @@ async fn answer(
     let guard = edge.count_request();
     let (parts, body) = request.into_parts();
     let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
+    // Other sites show pictures from here and send people to the consent page, and that is all.
+    let reads = matches!(parts.method, Method::GET | Method::HEAD);
+    if !edge.names.are_meant_by(&parts.headers) || (!reads && is_foreign(&parts.headers)) {
+        let text = "Pages of other sites are not served here";
+        let answer = api_error(StatusCode::FORBIDDEN, &json!({"message": text, "code": 0}));
+        note(&edge, &parts, answer.status());
+        return Ok(answer);
+    }
     let target = Target::of(path);
     let below = match target {
         Target::Api(below) => below,

@@ -275,6 +275,30 @@ async fn the_page_lists_users_and_preselects_one() {
 }
 
 #[tokio::test]
+async fn pages_of_other_sites_consent_to_nothing() {
+    let b = bench().await;
+    let url = authorize_url(&b, &[]);
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let press = |name, value| {
+        let form = [
+            ("user_id", small::MEMBER.to_string()),
+            ("decision", "allow".to_owned()),
+        ];
+        let press = client.post(&url).form(&form).header(name, value);
+        async { press.send().await.unwrap().status().as_u16() }
+    };
+    assert_eq!(press("origin", "http://evil.test").await, 403);
+    assert_eq!(press("sec-fetch-site", "same-site").await, 403);
+    assert_eq!(press("sec-fetch-site", "same-origin").await, 302);
+    // People come from elsewhere, and pictures are shown there.
+    let page = client.get(&url).header("sec-fetch-site", "cross-site");
+    assert_eq!(page.send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
 async fn the_token_endpoint_takes_forms_of_known_clients_only() {
     let b = bench().await;
     let json_body = b
