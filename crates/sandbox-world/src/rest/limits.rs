@@ -79,8 +79,8 @@ pub struct Hidden {
     pub ban_fetches: Rate,
     /// Edits of messages older than an hour, per channel: 30046.
     pub old_edits: Rate,
-    /// Direct channels that an account opens, those it has not counted: 40003 (DiscordPHP#467 met 25
-    /// to 40; within what time is unknown).
+    /// New direct channels of an account: 40003 (DiscordPHP#467 met 25 to 40; within what time is
+    /// unknown).
     pub direct_channels: Rate,
 }
 

@@ -282,13 +282,13 @@ async fn pages_of_other_sites_consent_to_nothing() {
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .unwrap();
-    let press = |name, value| {
+    let press = |name: &'static str, value: &'static str| {
         let form = [
             ("user_id", small::MEMBER.to_string()),
             ("decision", "allow".to_owned()),
         ];
         let press = client.post(&url).form(&form).header(name, value);
-        async { press.send().await.unwrap().status().as_u16() }
+        async move { press.send().await.unwrap().status().as_u16() }
     };
     assert_eq!(press("origin", "http://evil.test").await, 403);
     assert_eq!(press("sec-fetch-site", "same-site").await, 403);
