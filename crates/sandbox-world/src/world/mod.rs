@@ -180,6 +180,12 @@ impl World {
         self.ids.next(now)
     }
 
+    /// An id as of `made`, for what has been there since then.
+    pub fn old_id(&mut self, made: Stamp) -> Id {
+        // Of one moment in the past at most one is made in one of the present.
+        Id(Id::at(made).0 | (self.next_id().0 & !(u64::MAX << 22)))
+    }
+
     /// A secret-looking string that depends on the seed and `purpose` alone.
     pub fn secret(&self, purpose: &str, length: usize) -> String {
         assets::secret(self.seed, purpose, length)

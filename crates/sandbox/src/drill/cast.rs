@@ -15,7 +15,7 @@ use super::ways::{Way, ways_in};
 const NAMED: usize = 100;
 /// Age of accounts that were bought in one lot.
 const BATCH_DAYS: u32 = 540;
-/// Age of the role that rogues hold.
+/// Age of the role that rogues hold, or a bot whose token leaks.
 const ROLE_AGE_MS: i64 = 30 * 86_400_000;
 /// Each rogue joined so long before the one after, and the last one before there was the role.
 const JOINED_APART_MS: i64 = 60 * 60 * 1000;
@@ -183,7 +183,7 @@ impl Stage {
     fn arm_rogues(&mut self, world: &mut World, above: bool) {
         let now = world.now();
         let made = now.plus(-ROLE_AGE_MS);
-        let role = Id(Id::at(made).0 | (world.next_id().0 & !(u64::MAX << 22)));
+        let role = world.old_id(made);
         let position = place_role(world, self.guild, above);
         if let Some(guild) = world.guilds.get_mut(&self.guild) {
             let helpers = Role::new(role, "Helpers", self.power, position);
@@ -213,18 +213,19 @@ impl Stage {
         self.arms = managed_roles(world, self.guild, bot);
     }
 
-    /// The token of another bot with Administrator, which joins now.
+    /// The token of another bot with Administrator, which has been there for as long as rogues have.
     fn leak_another(
         &mut self,
         world: &mut World,
         number: u64,
         above: bool,
     ) -> Result<(), DrillError> {
-        let app = world.new_app(&format!("Leaky bot {number}"));
+        let since = world.now().plus(-ROLE_AGE_MS);
+        let app = world.old_app(&format!("Leaky bot {number}"), since.plus(-ROLE_AGE_MS));
         let (id, bot) = (app.id, app.bot);
         world.add_app(app);
         let owner = world.guilds.get(&self.guild).map_or(id, |g| g.owner_id);
-        world.add_bot(self.guild, id, owner, perm::ADMINISTRATOR);
+        world.settle_bot(self.guild, id, owner, perm::ADMINISTRATOR, since);
         self.leak(world, bot);
         let arms: Vec<Id> = self.arms.iter().copied().collect();
         for role in arms {

@@ -10,7 +10,7 @@ use splashtail_sandbox::control::types::{
 };
 use splashtail_sandbox_world::seed::small;
 
-use crate::client::{ALL_INTENTS, Bench, bench, eventually};
+use crate::client::{ALL_INTENTS, Bench, Client, bench, eventually};
 
 /// Longer than any drill here takes.
 const PATIENCE_MS: u64 = 60_000;
@@ -159,6 +159,48 @@ async fn a_rogue_below_the_bot_takes_what_the_hierarchy_gives() {
     assert_eq!(ctl.violations().await.unwrap(), []);
 }
 
+/// Roles that moved before the first act, and nothing else.
+async fn until_the_first_channel(session: &mut Client) -> Vec<Value> {
+    let mut moved = Vec::new();
+    loop {
+        let told = session.next().await.unwrap();
+        match told["t"].as_str().unwrap_or_default() {
+            "CHANNEL_CREATE" => return moved,
+            "GUILD_ROLE_UPDATE" => moved.push(told["d"]["role"].clone()),
+            other => panic!("{other}: a real attack has no such forerunner"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_hears_of_a_bot_that_has_been_there_for_long() {
+    let (b, ctl) = frozen().await;
+    let mut session = b.session(ALL_INTENTS).await;
+    let leak = NewDrill {
+        acts: vec![ActKind::CreateChannel],
+        ..order(DrillKind::TokenLeak, 1, 5.0)
+    };
+    let report = end(&ctl, start(&ctl, &leak).await).await;
+    let moved = until_the_first_channel(&mut session).await;
+    let bot = &report.attackers.ids[0];
+    let own = moved
+        .iter()
+        .find(|role| role["tags"]["bot_id"] == bot.as_str());
+    assert_eq!(own.unwrap()["managed"], true);
+    let made = (bot.parse::<u64>().unwrap() >> 22) as i64 + 1_420_070_400_000;
+    assert!(b.clock.now().timestamp_millis() - made >= 60 * 86_400_000);
+    let log = b.bot("GET", &guild("/audit-logs?action_type=28"));
+    let log: Value = log.send().await.unwrap().json().await.unwrap();
+    let about = |entry: &Value| entry["target_id"] == bot.as_str();
+    assert!(
+        !log["audit_log_entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(about)
+    );
+}
+
 #[tokio::test]
 async fn nobody_hears_of_rogues_who_have_been_there_for_long() {
     let (b, ctl) = frozen().await;
@@ -169,15 +211,7 @@ async fn nobody_hears_of_rogues_who_have_been_there_for_long() {
         ..order(DrillKind::Nuke, 1, 5.0)
     };
     let report = end(&ctl, start(&ctl, &nuke).await).await;
-    let mut moved = Vec::new();
-    loop {
-        let told = session.next().await.unwrap();
-        match told["t"].as_str().unwrap_or_default() {
-            "CHANNEL_CREATE" => break,
-            "GUILD_ROLE_UPDATE" => moved.push(told["d"]["role"].clone()),
-            other => panic!("{other}: a real attack has no such forerunner"),
-        }
-    }
+    let moved = until_the_first_channel(&mut session).await;
     // Roles that only move leave no entry, and the rogues' own is one of them.
     let helpers = moved.iter().find(|role| role["name"] == "Helpers").unwrap();
     let made = |id: &Value| (id.as_str().unwrap().parse::<u64>().unwrap() >> 22) as i64;
