@@ -182,7 +182,7 @@ impl World {
 
     /// An id as of `made`, for what has been there since then.
     pub fn old_id(&mut self, made: Stamp) -> Id {
-        // Of one moment in the past at most one is made in one of the present.
+        // What is made in one moment of the present differs in its low bits.
         Id(Id::at(made).0 | (self.next_id().0 & !(u64::MAX << 22)))
     }
 

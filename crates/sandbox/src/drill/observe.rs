@@ -250,10 +250,8 @@ fn judge(entry: &AuditEntry, stage: &Stage, spoils: &Spoils) -> Option<Defence> 
     let target = entry.target?;
     let attacker = stage.known.contains(&target);
     let change = |key: &str| entry.changes.iter().find(|c| c.key == key);
-    let named = |lost: &mut dyn Iterator<Item = &String>| {
-        let name = change("name").and_then(|c| c.new.as_ref()?.as_str());
-        name.is_some_and(|name| lost.any(|lost| lost == name))
-    };
+    let given = change("name").and_then(|c| c.new.as_ref()?.as_str());
+    let named = |lost: &String| given == Some(lost.as_str());
     match entry.action {
         action::MEMBER_UPDATE if attacker => {
             let until = change("communication_disabled_until")?;
@@ -269,10 +267,10 @@ fn judge(entry: &AuditEntry, stage: &Stage, spoils: &Spoils) -> Option<Defence> 
         action::CHANNEL_DELETE if spoils.channels_created.contains(&target) => {
             Some(Defence::ChannelsRemoved)
         }
-        action::CHANNEL_CREATE if named(&mut spoils.channels_deleted.values()) => {
+        action::CHANNEL_CREATE if spoils.channels_deleted.values().any(named) => {
             Some(Defence::ChannelsRestored)
         }
-        action::ROLE_CREATE if named(&mut spoils.roles_deleted.values().map(|r| &r.name)) => {
+        action::ROLE_CREATE if spoils.roles_deleted.values().any(|role| named(&role.name)) => {
             Some(Defence::RolesRestored)
         }
         action::BAN_REMOVE if spoils.banned.contains(&target) => Some(Defence::MembersUnbanned),

@@ -177,7 +177,7 @@ async fn answer(
         }
         _ => {
             let answer = match target.oauth2() {
-                Some(bucket) => oauth2(&edge, &parts, &target, (query, &bytes), (peer, bucket)),
+                Some(bucket) => oauth2(&edge, &parts, &target, (query, &bytes[..]), (peer, bucket)),
                 None => pages(&edge, &parts, path, query).await,
             };
             note(&edge, &parts, answer.status());
