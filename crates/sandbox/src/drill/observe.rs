@@ -286,9 +286,8 @@ fn judge(entry: &AuditEntry, stage: &Stage, spoils: &Spoils) -> Option<Defence> 
         | action::STICKER_CREATE
         | action::AUTOMOD_RULE_CREATE
         | action::BOT_ADD => {
-            let name = change("name").and_then(|c| c.new.as_ref()?.as_str());
             let mut traces = spoils.traces.iter();
-            let about = traces.any(|trace| trace.concerns(target, name));
+            let about = traces.any(|trace| trace.concerns(target, given));
             about.then_some(Defence::ChangesReverted)
         }
         action::GUILD_UPDATE => {
