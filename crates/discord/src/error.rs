@@ -83,6 +83,13 @@ impl ApiError {
             && (10_001..=10_999).contains(&self.code)
             && self.code != UNKNOWN_GUILD
     }
+
+    /// Too many direct channels were opened: a limit in the guise of a 403 that does not say how long
+    /// it lasts.
+    pub fn is_too_fast(&self) -> bool {
+        const OPENING_DMS: u64 = 40_003;
+        self.code == OPENING_DMS
+    }
 }
 
 /// Why a request gave no usable answer. Rate limits and passing failures were already waited for
@@ -187,10 +194,11 @@ impl DiscordError {
     /// Whether the same request may succeed later without anybody changing anything. An ambiguous
     /// one is neither this nor failed for good.
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::RateLimited { .. } | Self::Unavailable { .. } | Self::Network { .. }
-        )
+        match self {
+            Self::RateLimited { .. } | Self::Unavailable { .. } | Self::Network { .. } => true,
+            Self::Api(error) => error.is_too_fast(),
+            _ => false,
+        }
     }
 
     /// Whether it may have taken effect although it did not succeed.
@@ -211,5 +219,25 @@ impl DiscordError {
     /// 401: the token is not valid.
     pub fn is_unauthorized(&self) -> bool {
         self.status() == Some(StatusCode::UNAUTHORIZED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opening_direct_messages_too_fast_passes() {
+        let refused = |code| {
+            DiscordError::Api(Box::new(ApiError {
+                status: StatusCode::FORBIDDEN,
+                code,
+                message: "no".into(),
+                errors: None,
+                route: "POST /users/@me/channels".into(),
+            }))
+        };
+        assert!(refused(40_003).is_transient());
+        assert!(!refused(50_007).is_transient());
     }
 }

@@ -460,7 +460,7 @@ async fn a_base_may_have_a_path() {
 #[tokio::test]
 async fn the_time_is_learned_from_discord_and_not_from_its_proxy() {
     let (server, discord, clock) = on_manual_clock().await;
-    let date = |seconds| clock.now() + chrono::TimeDelta::seconds(seconds);
+    let date = |seconds| clock.shared().now() + chrono::TimeDelta::seconds(seconds);
     let answer = |code, seconds| {
         status(code).set_body_json(json!([])).insert_header(
             "date",

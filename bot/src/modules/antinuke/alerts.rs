@@ -29,9 +29,10 @@ const MAX_MESSAGES: usize = 5000;
 const LONGEST: Duration = Duration::from_secs(60);
 /// Servers that are told something at the same time; one server's alerts go one after another.
 const AT_ONCE: usize = 32;
-/// What Discord does not take is tried again, each time after twice as long: a notice so many times, an
+/// What Discord does not take is tried again, each time after twice as long: a notice so many times, which is for a
+/// quarter of an hour, as whoever opened too many direct channels may open none for some minutes; an
 /// incident until its last state is shown.
-const ATTEMPTS: u32 = 7;
+const ATTEMPTS: u32 = 9;
 const PAUSE: Duration = Duration::from_secs(2);
 /// Longest name of a server that is shown whole.
 const NAME: usize = 100;

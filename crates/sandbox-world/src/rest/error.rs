@@ -142,6 +142,7 @@ pub const MAX_OVERWRITES: Known = (
     30060,
     "Maximum number of permission overwrites reached (1000)",
 );
+pub const DMS_TOO_FAST: Known = (403, 40003, "You are opening direct messages too fast.");
 pub const COMMUNITY_UNMET: Known = (
     403,
     40006,

@@ -79,6 +79,9 @@ pub struct Hidden {
     pub ban_fetches: Rate,
     /// Edits of messages older than an hour, per channel: 30046.
     pub old_edits: Rate,
+    /// New direct channels of an account: 40003 (DiscordPHP#467 met 25 to 40; within what time is
+    /// unknown).
+    pub direct_channels: Rate,
 }
 
 const HOUR_MS: i64 = 3_600_000;
@@ -95,6 +98,7 @@ impl Default for Hidden {
             ban_list: Rate::fixed(1, 60_000),
             ban_fetches: Rate::fixed(1000, HOUR_MS),
             old_edits: Rate::fixed(30, HOUR_MS),
+            direct_channels: Rate::fixed(25, HOUR_MS / 6),
         }
     }
 }
@@ -150,6 +154,7 @@ impl Rules {
             ("hidden.ban_list", &self.hidden.ban_list),
             ("hidden.ban_fetches", &self.hidden.ban_fetches),
             ("hidden.old_edits", &self.hidden.old_edits),
+            ("hidden.direct_channels", &self.hidden.direct_channels),
         ];
         let buckets = self
             .buckets
@@ -168,6 +173,16 @@ impl Rules {
             }
         }
         Ok(())
+    }
+}
+
+/// Windows of one sort beyond which those that are over are forgotten.
+const MANY: usize = 50_000;
+
+/// Forgets windows that are over when there are many.
+fn tidy<K: Eq + std::hash::Hash>(windows: &mut HashMap<K, Window>, now: i64) {
+    if windows.len() > MANY {
+        windows.retain(|_, window| window.is_live(now));
     }
 }
 
@@ -326,6 +341,7 @@ impl Limits {
             return Ok(());
         }
         let rate = state.rules.global;
+        tidy(&mut state.global, now);
         let window = state.global.entry(caller.to_owned()).or_default();
         window
             .take(rate, now)
@@ -344,9 +360,7 @@ impl Limits {
         if !state.rules.enabled {
             return (None, Ok(()));
         }
-        if state.windows.len() > 50_000 {
-            state.windows.retain(|_, w| w.is_live(now));
-        }
+        tidy(&mut state.windows, now);
         let rate = state.rules.rate_of(bucket);
         // Webhook id and token are one major parameter: all who know the address share its limit.
         let addressed = bucket.major == Major::Webhook && !major.ends_with('/');
@@ -377,6 +391,7 @@ impl Limits {
         if !state.rules.enabled {
             return Ok(());
         }
+        tidy(&mut state.windows, now);
         let window = state
             .windows
             .entry((String::new(), name, major.to_owned()))
@@ -411,6 +426,7 @@ impl Limits {
     pub fn note_invalid(&self, address: IpAddr, now: i64) {
         let mut state = self.state();
         let rate = state.rules.invalid;
+        tidy(&mut state.invalid, now);
         // Over the limit the window simply stays full until it ends.
         let _ = state.invalid.entry(address).or_default().take(rate, now);
     }
@@ -483,6 +499,26 @@ mod tests {
             assert!(limits.take(caller, &hook, "1/", 0).1.is_ok());
             assert!(limits.take(caller, &hook, "1/", 0).1.is_err());
         }
+    }
+
+    #[test]
+    fn what_is_back_is_forgotten_when_there_is_much_of_it() {
+        let limits = Limits::default();
+        let rate = Rate::fixed(1, 1000);
+        for n in 0..=MANY {
+            let name = n.to_string();
+            assert!(limits.global(&name, 0).is_ok());
+            assert!(limits.hidden("some", &name, rate, 0).is_ok());
+            let address = std::net::Ipv4Addr::from_bits(n as u32);
+            limits.note_invalid(address.into(), 0);
+        }
+        let later = 600_000;
+        assert!(limits.global("a", later).is_ok());
+        assert!(limits.hidden("some", "a", rate, later).is_ok());
+        limits.note_invalid([127, 0, 0, 1].into(), later);
+        let state = limits.state();
+        let left = [state.global.len(), state.windows.len(), state.invalid.len()];
+        assert_eq!(left, [1, 1, 1]);
     }
 
     #[test]

@@ -26,7 +26,9 @@ use serde_json::Value;
 pub use cx::{Caller, Content, Cx, Reply, public_path};
 pub use guild_of_path::guild_in;
 pub use ops::LEFT_OUT;
-pub use routes::{Auth, Route, all as routes, bucket_of, find as find_route};
+pub use routes::{
+    Auth, OAUTH2_REVOKE, OAUTH2_TOKEN, Route, all as routes, bucket_of, find as find_route,
+};
 
 use crate::Sandbox;
 use crate::journal;
@@ -164,6 +166,46 @@ impl Sandbox {
         if matches!(answer.status, 401 | 403 | 429) && !answer.headers.iter().any(is_shared) {
             self.limits.note_invalid(address, self.clock.steady_ms());
         }
+    }
+
+    /// Whether a request of OAuth2, for which there is no route, may come in: where it has a limit, how
+    /// that stands, and otherwise what it is told instead. The pages of OAuth2 have none, but nobody
+    /// who is blocked sees them.
+    ///
+    /// # Errors
+    /// What is answered. It is counted already.
+    pub fn admit(
+        &self,
+        address: IpAddr,
+        bucket: Option<&limits::Bucket>,
+    ) -> Result<Option<limits::Stand>, Box<Response>> {
+        let now = self.clock.steady_ms();
+        let name = address.to_string();
+        let (stand, admitted) = if self.limits.blocked(address, now) {
+            (None, Err(blocked()))
+        } else if let Some(bucket) = bucket {
+            match self.limits.global(&name, now) {
+                Ok(()) => self.limits.take(&name, bucket, "", now),
+                Err(error) => (None, Err(error)),
+            }
+        } else {
+            (None, Ok(()))
+        };
+        let Err(error) = admitted else {
+            return Ok(stand);
+        };
+        let outcome = Outcome {
+            result: Err(error),
+            stand,
+            caller: journal::Caller {
+                kind: "none".into(),
+                id: None,
+            },
+            by_edge: true,
+        };
+        let answer = respond(outcome, None, self.clock.set_back_ms());
+        self.note_refusal(address, &answer);
+        Err(Box::new(answer))
     }
 
     fn settle(

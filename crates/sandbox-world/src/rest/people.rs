@@ -38,8 +38,17 @@ pub fn join(
     })
 }
 
+/// Whether the guild is in no outage, in which people can do as little as bots.
+fn reachable(world: &World, guild: Id) -> Result<(), ApiError> {
+    match world.guilds.get(&guild).is_some_and(|g| g.unavailable) {
+        true => Err(super::outage_error(world)),
+        false => Ok(()),
+    }
+}
+
 /// Takes back a request to join.
 pub fn withdraw(world: &mut World, user: Id, guild: Id) -> Result<(), ApiError> {
+    reachable(world, guild)?;
     if world.withdraw_join_request(guild, user) {
         Ok(())
     } else {
@@ -55,6 +64,9 @@ pub fn vote(
     message: Id,
     answers: &[u64],
 ) -> Result<(), ApiError> {
+    if let Some(guild) = world.guild_of(channel) {
+        reachable(world, guild)?;
+    }
     let needed = VIEW_CHANNEL | READ_MESSAGE_HISTORY;
     if world.permissions_in(channel, user) & needed != needed {
         return Err(error::MISSING_ACCESS.into());
@@ -87,6 +99,7 @@ pub fn take_for_oneself(
     guild: Id,
     roles: &BTreeSet<Id>,
 ) -> Result<(), ApiError> {
+    reachable(world, guild)?;
     let place = world.guilds.get(&guild).ok_or(error::UNKNOWN_GUILD)?;
     if !place.members.contains_key(&user) {
         return Err(error::UNKNOWN_MEMBER.into());
@@ -100,6 +113,7 @@ pub fn take_for_oneself(
 
 /// Passes the membership screening.
 pub fn accept_rules(world: &mut World, user: Id, guild: Id) -> Result<(), ApiError> {
+    reachable(world, guild)?;
     let member = world.guilds.get(&guild).and_then(|g| g.members.get(&user));
     if member.ok_or(error::UNKNOWN_MEMBER)?.pending {
         world.edit_member(guild, user, |m| m.pending = false);
@@ -118,6 +132,7 @@ pub fn add_bot(
     if !world.apps.contains_key(&app) {
         return Err(error::UNKNOWN_APPLICATION.into());
     }
+    reachable(world, guild)?;
     if world.permissions_of(guild, user) & MANAGE_GUILD == 0 {
         return Err(error::MISSING_PERMISSIONS.into());
     }

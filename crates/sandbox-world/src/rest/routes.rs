@@ -87,9 +87,28 @@ const DELETIONS: [(i64, &str, u32, i64); 3] = [
     (i64::MAX, "delete_message_old", 30, 4000),
 ];
 
+/// Where applications get tokens, which the API's description leaves out. How many requests Discord takes
+/// there is not told, only that there are 429s.
+pub const OAUTH2_TOKEN: Bucket = undescribed("oauth2_token");
+/// Where they give tokens up.
+pub const OAUTH2_REVOKE: Bucket = undescribed("oauth2_revoke");
+
+const fn undescribed(name: &'static str) -> Bucket {
+    Bucket {
+        name,
+        limit: 50,
+        per_ms: 1000,
+        major: Major::None,
+    }
+}
+
 /// All buckets, each with an operation that takes from it.
 pub(super) fn buckets() -> impl Iterator<Item = (Bucket, &'static str)> {
-    TABLE.iter().flat_map(|route| {
+    let undescribed = [
+        (OAUTH2_TOKEN, "POST /oauth2/token"),
+        (OAUTH2_REVOKE, "POST /oauth2/token/revoke"),
+    ];
+    let described = TABLE.iter().flat_map(|route| {
         let deletions = (route.operation == DELETE_MESSAGE).then_some(DELETIONS);
         let deletions = deletions.into_iter().flatten();
         let by_age = deletions.map(|(_, name, limit, per_ms)| Bucket {
@@ -100,7 +119,8 @@ pub(super) fn buckets() -> impl Iterator<Item = (Bucket, &'static str)> {
         });
         let plain = (route.operation != DELETE_MESSAGE).then_some(route.bucket);
         by_age.chain(plain).map(|bucket| (bucket, route.operation))
-    })
+    });
+    described.chain(undescribed)
 }
 
 /// The route of a path below `/api/v10` with its decoded parameters; 404 or 405 otherwise.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Id, World};
+use super::{Id, Stamp, World};
 
 /// An application with its bot.
 #[derive(Debug, Clone)]
@@ -140,6 +140,16 @@ impl World {
     /// An application with secrets of its own, not yet part of the world.
     pub fn new_app(&mut self, name: &str) -> Application {
         let id = self.next_id();
+        self.app_of_id(id, name)
+    }
+
+    /// The same, of an application that was made in the past.
+    pub fn old_app(&mut self, name: &str, made: Stamp) -> Application {
+        let id = self.old_id(made);
+        self.app_of_id(id, name)
+    }
+
+    fn app_of_id(&self, id: Id, name: &str) -> Application {
         let owner = self.users.values().filter(|u| !u.bot).map(|u| u.id).min();
         let secret = self.secret(&format!("bot {id}"), 30);
         Application {

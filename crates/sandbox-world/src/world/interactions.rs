@@ -9,6 +9,10 @@ use super::{Channel, Id, World};
 pub const CALLBACK_DEADLINE_MS: i64 = 3000;
 /// Milliseconds an answered interaction's token lives.
 pub const TOKEN_LIFETIME_MS: i64 = 15 * 60_000;
+/// Milliseconds that a modal can be filled in: how long a client leaves it open nobody says.
+const MODAL_LIFETIME_MS: i64 = 24 * 3_600_000;
+/// Least time between two looks for interactions that are over.
+const SWEEP_MS: i64 = 60_000;
 
 /// What interactions tell of a channel, and of whom a direct one is with.
 const PARTIAL_CHANNEL: [&str; 14] = [
@@ -70,6 +74,13 @@ impl Interaction {
     pub fn alive(&self, steady_ms: i64) -> bool {
         steady_ms - self.created_ms < TOKEN_LIFETIME_MS
     }
+
+    /// Whether nothing can come of it any more.
+    fn is_over(&self, steady_ms: i64) -> bool {
+        let modal = self.callback.as_ref().is_some_and(|c| c.kind == 9);
+        let open = modal && steady_ms - self.created_ms < MODAL_LIFETIME_MS;
+        !open && !self.alive(steady_ms)
+    }
 }
 
 /// A user's act that an application is to answer.
@@ -107,6 +118,7 @@ pub enum InteractionError {
 impl World {
     /// Records the interaction and dispatches INTERACTION_CREATE to the application's bot.
     pub fn start_interaction(&mut self, new: NewInteraction) -> Id {
+        self.forget_interactions();
         let id = self.next_id();
         let token = self.secret(&format!("interaction {id}"), 64);
         let metadata = self.interaction_metadata(id, &new);
@@ -136,6 +148,19 @@ impl World {
         }
         self.interaction_changes += 1;
         id
+    }
+
+    /// Those that are over are as unknown as if they had never been.
+    fn forget_interactions(&mut self) {
+        let now = self.steady_ms();
+        if now < self.interactions_swept_ms.saturating_add(SWEEP_MS) {
+            return;
+        }
+        self.interactions_swept_ms = now;
+        self.interactions.retain(|_, known| !known.is_over(now));
+        let known = &self.interactions;
+        self.interaction_tokens
+            .retain(|_, id| known.contains_key(id));
     }
 
     fn interaction_metadata(&self, id: Id, new: &NewInteraction) -> Value {

@@ -109,6 +109,8 @@ pub struct World {
     pub interactions: BTreeMap<Id, Interaction>,
     /// Interaction token → interaction.
     pub interaction_tokens: HashMap<String, Id>,
+    /// When those that are over were last forgotten, in steady time.
+    pub(crate) interactions_swept_ms: i64,
     pub presences: HashMap<Id, Presence>,
     pub assets: Assets,
     /// What is settable about its behaviour.
@@ -144,6 +146,7 @@ impl World {
             access_tokens: HashMap::new(),
             interactions: BTreeMap::new(),
             interaction_tokens: HashMap::new(),
+            interactions_swept_ms: 0,
             presences: HashMap::new(),
             assets: Assets::new(seed),
             conduct: Conduct::default(),
@@ -175,6 +178,12 @@ impl World {
     pub fn next_id(&mut self) -> Id {
         let now = self.now();
         self.ids.next(now)
+    }
+
+    /// An id as of `made`, for what has been there since then.
+    pub fn old_id(&mut self, made: Stamp) -> Id {
+        // What is made in one moment of the present differs in its low bits.
+        Id(Id::at(made).0 | (self.next_id().0 & !(u64::MAX << 22)))
     }
 
     /// A secret-looking string that depends on the seed and `purpose` alone.

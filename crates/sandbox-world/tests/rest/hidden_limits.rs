@@ -8,7 +8,7 @@ use splashtail_sandbox_world::rest::limits::{Hidden, Rate, Rules};
 use splashtail_sandbox_world::rest::{Response, caps::Caps};
 use splashtail_sandbox_world::seed::small;
 use splashtail_sandbox_world::world::permissions as perm;
-use splashtail_sandbox_world::world::{Ban, Id, Overwrite, Role};
+use splashtail_sandbox_world::world::{Ban, Id, Overwrite, Role, User};
 
 use crate::harness::{Case, GUILD, code};
 
@@ -421,5 +421,41 @@ fn threads_are_renamed_as_seldom_as_channels() {
     assert_ne!(header(&over, "X-RateLimit-Remaining"), "0");
     case.advance_ms(600_000);
     assert_eq!(rename("three").status, 200);
+    case.finish();
+}
+
+#[test]
+fn few_direct_channels_are_opened_in_a_short_time() {
+    // Error code 40003; DiscordPHP#467 met it after 25 to 40.
+    let case = Case::new();
+    let strangers: Vec<Id> = (0..26).map(|n| Id(1_300_000_000_000_000_000 + n)).collect();
+    case.sandbox.with_world(|world| {
+        for id in &strangers {
+            world.users.insert(*id, User::new(*id, &format!("u{id}")));
+        }
+    });
+    let open = |user: Id| {
+        let body = json!({"recipient_id": user});
+        case.bot(Method::POST, "/users/@me/channels", body)
+    };
+    for stranger in &strangers[..25] {
+        assert_eq!(open(*stranger).status, 200);
+    }
+    // Another second, so that nothing but this limit is in the way.
+    case.advance_ms(1000);
+    let over = open(strangers[25]);
+    assert_eq!((over.status, code(&over)), (403, 40003));
+    assert_eq!(
+        header(&over, "Retry-After"),
+        "",
+        "it does not say for how long"
+    );
+    // What is open costs nothing, and other accounts open their own.
+    assert_eq!(open(strangers[0]).status, 200);
+    let body = json!({"recipient_id": small::MEMBER});
+    let person = case.user(small::OWNER, Method::POST, "/users/@me/channels", body);
+    assert_eq!(person.status, 200);
+    case.advance_ms(600_000);
+    assert_eq!(open(strangers[25]).status, 200);
     case.finish();
 }

@@ -389,3 +389,59 @@ fn components_update_their_message_and_modals_do_not_open_modals() {
     );
     case.finish();
 }
+
+/// Webhooks of an interaction speak where somebody asked, and nowhere once that is gone.
+#[test]
+fn nothing_is_said_in_a_channel_that_is_gone() {
+    let case = Case::unlimited();
+    let (asked, unanswered) = (slash(&case), slash(&case));
+    let said = asked.callback(json!({"type": 4, "data": {"content": "a"}}));
+    assert_eq!(said.status, 204);
+    let path = format!("/channels/{}", asked.channel);
+    let gone = case.user(small::OWNER, Method::DELETE, &path, Value::Null);
+    assert_eq!(gone.status, 200);
+    let content = json!({"content": "b"});
+    for (method, rest, body) in [
+        (Method::POST, "", content.clone()),
+        (Method::GET, "/messages/@original", Value::Null),
+        (Method::PATCH, "/messages/@original", content),
+        (Method::DELETE, "/messages/@original", Value::Null),
+    ] {
+        let answer = asked.webhook(method.clone(), rest, body);
+        assert_eq!((answer.status, code(&answer)), (404, 10003), "{method}");
+    }
+    let late = unanswered.callback(json!({"type": 5}));
+    assert_eq!((late.status, code(&late)), (404, 10003));
+    let orphans = case
+        .sandbox
+        .with_world(|world| world.messages.contains_key(&asked.channel));
+    assert!(!orphans);
+    case.finish();
+}
+
+#[test]
+fn interactions_that_are_over_are_forgotten() {
+    let case = Case::unlimited();
+    let (over, modal) = (slash(&case), slash(&case));
+    let form = json!({"type": 9, "data": {"custom_id": "form", "title": "Form", "components": [
+        {"type": 1, "components": [
+            {"type": 4, "custom_id": "why", "label": "Why", "style": 1}]}]}});
+    assert_eq!(modal.callback(form).status, 204);
+    let known = |id: Id| {
+        case.sandbox
+            .with_world(|w| w.interactions.contains_key(&id))
+    };
+    case.advance_ms(15 * 60_000);
+    let next = slash(&case);
+    assert_eq!((known(over.id), known(next.id)), (false, true));
+    assert!(known(modal.id), "somebody may still be filling it in");
+    let late = over.callback(json!({"type": 5}));
+    assert_eq!((late.status, code(&late)), (404, 10062));
+    case.advance_ms(24 * 3_600_000);
+    slash(&case);
+    let left = case
+        .sandbox
+        .with_world(|w| (w.interactions.len(), w.interaction_tokens.len()));
+    assert_eq!(left, (1, 1));
+    case.finish();
+}

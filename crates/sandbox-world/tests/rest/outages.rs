@@ -40,8 +40,20 @@ fn everything_in_a_guild_that_is_down_is_down() {
             people::join(w, raider, Door::Guild(GUILD), "").map_err(|e| e.status)
         })
     };
+    let adds_a_bot = || {
+        case.sandbox.with_world(|w| {
+            let added = people::add_bot(w, small::OWNER, GUILD, small::APPLICATION, 0);
+            added.map_err(|e| e.status)
+        })
+    };
+    let accepts_rules = || {
+        case.sandbox
+            .with_world(|w| people::accept_rules(w, small::MEMBER, GUILD).map_err(|e| e.status))
+    };
     assert_eq!(joins(), Err(503));
+    assert_eq!((adds_a_bot(), accepts_rules()), (Err(503), Err(503)));
     down(false);
+    assert_eq!((adds_a_bot(), accepts_rules()), (Ok(()), Ok(())));
     assert_eq!(case.get(&format!("/channels/{general}")).status, 200);
     assert!(joins().is_ok_and(|member: Option<Value>| member.is_some()));
     case.finish();

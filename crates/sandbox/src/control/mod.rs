@@ -46,6 +46,7 @@ pub use routes::calls;
 
 use crate::server::Edge;
 use crate::server::http::BODY_TIME;
+use crate::server::origin::{is_foreign, is_loopback};
 
 /// Largest body of a control call: a file of ten mebibytes travels in it as base64.
 const MAX_BODY: usize = 16 << 20;
@@ -194,7 +195,9 @@ pub(crate) fn router(edge: Arc<Edge>, page: Page, shutdown: CancellationToken) -
 /// Web pages of other origins may not steer the sandbox through a visitor's browser, not even
 /// with a host name that resolves to loopback.
 async fn own_calls_only(request: Request, next: Next) -> Response {
-    if is_own(request.headers()) {
+    // The page itself may be linked to from anywhere.
+    let call = request.uri().path().starts_with("/ctl");
+    if is_own(request.headers(), call) {
         return next.run(request).await;
     }
     Failure::new(
@@ -205,26 +208,18 @@ async fn own_calls_only(request: Request, next: Next) -> Response {
     .into_response()
 }
 
-fn is_own(headers: &HeaderMap) -> bool {
+/// Pictures and links of other pages name no origin: of a `call`, what the browser says of their site
+/// counts, too.
+fn is_own(headers: &HeaderMap, call: bool) -> bool {
     let text = |name| {
         headers
             .get(name)
             .and_then(|v: &HeaderValue| v.to_str().ok())
     };
-    let loopback = |host: &str| {
-        let name = match host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-            _ => host,
-        };
-        matches!(name, "localhost" | "[::1]") || {
-            let ip = name.parse::<std::net::Ipv4Addr>();
-            ip.is_ok_and(|ip| ip.is_loopback())
-        }
-    };
     let Some(host) = text(header::HOST) else {
         return false;
     };
-    if !loopback(host) {
+    if !is_loopback(host) || (call && is_foreign(headers)) {
         return false;
     }
     match text(header::ORIGIN) {
@@ -267,7 +262,7 @@ mod tests {
             if let Some(origin) = origin {
                 headers.insert(header::ORIGIN, origin.parse().unwrap());
             }
-            is_own(&headers)
+            is_own(&headers, true)
         };
         assert!(own("127.0.0.1:4402", None));
         assert!(own("localhost:4402", Some("http://localhost:4402")));
@@ -275,5 +270,18 @@ mod tests {
         assert!(!own("127.0.0.1:4402", Some("http://evil.test")));
         assert!(!own("127.0.0.1:4402", Some("http://127.0.0.1:8081")));
         assert!(!own("rebound.test:4402", None));
+    }
+
+    #[test]
+    fn pictures_on_foreign_pages_call_nothing() {
+        let own = |site: &str, call| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "127.0.0.1:4402".parse().unwrap());
+            headers.insert("sec-fetch-site", site.parse().unwrap());
+            is_own(&headers, call)
+        };
+        assert!(own("same-origin", true) && own("none", true));
+        assert!(!own("cross-site", true) && !own("same-site", true));
+        assert!(own("cross-site", false), "a link to the page");
     }
 }

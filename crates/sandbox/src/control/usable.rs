@@ -44,7 +44,7 @@ pub(super) fn usable<'w>(
             let hidden = own
                 .iter()
                 .any(|o| o.name == command.name && o.kind == command.kind);
-            !hidden && in_context(command, guild)
+            !hidden && is_for_guilds(command) && in_context(command, guild)
         });
         let all: Vec<&Command> = own.iter().copied().chain(global).collect();
         let of_age = channel.is_none_or(|c| guild.is_none() || world.is_age_restricted(c));
@@ -57,6 +57,16 @@ pub(super) fn usable<'w>(
     }
     found.sort_by(|a, b| (&a.command.name, a.command.id).cmp(&(&b.command.name, b.command.id)));
     found
+}
+
+/// Whether a global command comes with an application that guilds installed ("Installation Contexts", 0),
+/// which it does unless it says otherwise. Nobody here has installed one for themselves (1).
+fn is_for_guilds(command: &Command) -> bool {
+    let types = command.integration_types.as_ref();
+    match types.and_then(Value::as_array) {
+        Some(types) => types.iter().any(|kind| *kind == 0),
+        None => true,
+    }
 }
 
 /// Whether a global command is offered in guilds, or to whoever writes to its bot ("Interaction Contexts",

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use splashtail_sandbox_world::seed::people::{Kind, People};
 use splashtail_sandbox_world::world::permissions as perm;
-use splashtail_sandbox_world::world::{APPROVAL_BY_HAND, Guild, Id, Role, World};
+use splashtail_sandbox_world::world::{APPROVAL_BY_HAND, Guild, Id, Member, Role, World};
 
 use super::board::DrillError;
 use super::targets::Targets;
@@ -15,8 +15,10 @@ use super::ways::{Way, ways_in};
 const NAMED: usize = 100;
 /// Age of accounts that were bought in one lot.
 const BATCH_DAYS: u32 = 540;
-/// Age of the role that rogues hold.
-const ROLE_AGE_MS: i64 = 60 * 60 * 1000;
+/// Age of the role that rogues hold, or a bot whose token leaks.
+const ROLE_AGE_MS: i64 = 30 * 86_400_000;
+/// Each rogue joined so long before the one after, and the last one before there was the role.
+const JOINED_APART_MS: i64 = 60 * 60 * 1000;
 /// Accounts that rogues have ready to be made administrators.
 const ACCOMPLICES: u32 = 3;
 
@@ -175,21 +177,31 @@ impl Stage {
         Ok(stage)
     }
 
-    /// One role for all rogues.
+    /// One role for all rogues. They and their role have been there for long, so nobody hears that they
+    /// came: clients meet them as they meet every member they were not told of. The role moves, as
+    /// others do for it, of which the audit log says nothing on Discord either.
     fn arm_rogues(&mut self, world: &mut World, above: bool) {
-        // Nobody sees it come, and no log tells of it: it has been there for a while.
-        let made = world.now().plus(-ROLE_AGE_MS);
-        let role = Id(Id::at(made).0 | (world.next_id().0 & !(u64::MAX << 22)));
+        let now = world.now();
+        let made = now.plus(-ROLE_AGE_MS);
+        let role = world.old_id(made);
         let position = place_role(world, self.guild, above);
-        world.add_role(self.guild, Role::new(role, "Helpers", self.power, position));
+        if let Some(guild) = world.guilds.get_mut(&self.guild) {
+            let helpers = Role::new(role, "Helpers", self.power, position);
+            guild.roles.insert(role, helpers);
+            for (user, before) in self.attackers.iter().rev().zip(1..) {
+                // Nobody joins before there is an account.
+                let joined = made.plus(-JOINED_APART_MS * before).max(user.created());
+                let mut member = Member::new(*user, joined);
+                member.last_active = now;
+                member.roles.insert(role);
+                guild.members.insert(*user, member);
+            }
+        }
+        world.role_updated(self.guild, role);
         for user in &self.attackers {
             if let Some(user) = world.users.get_mut(user) {
                 user.mfa_enabled = true;
             }
-            world.add_member(self.guild, *user);
-            world.edit_member(self.guild, *user, |m| {
-                m.roles.insert(role);
-            });
         }
         self.arms.insert(role);
     }
@@ -201,18 +213,19 @@ impl Stage {
         self.arms = managed_roles(world, self.guild, bot);
     }
 
-    /// The token of another bot with Administrator, which joins now.
+    /// The token of another bot with Administrator, which has been there for as long as rogues have.
     fn leak_another(
         &mut self,
         world: &mut World,
         number: u64,
         above: bool,
     ) -> Result<(), DrillError> {
-        let app = world.new_app(&format!("Leaky bot {number}"));
+        let since = world.now().plus(-ROLE_AGE_MS);
+        let app = world.old_app(&format!("Leaky bot {number}"), since.plus(-ROLE_AGE_MS));
         let (id, bot) = (app.id, app.bot);
         world.add_app(app);
         let owner = world.guilds.get(&self.guild).map_or(id, |g| g.owner_id);
-        world.add_bot(self.guild, id, owner, perm::ADMINISTRATOR);
+        world.settle_bot(self.guild, id, owner, perm::ADMINISTRATOR, since);
         self.leak(world, bot);
         let arms: Vec<Id> = self.arms.iter().copied().collect();
         for role in arms {

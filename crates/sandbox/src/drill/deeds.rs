@@ -1,6 +1,6 @@
 //! What became of each act: whether it succeeded, what of it is undone, and when the first defence came.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use splashtail_sandbox_world::world::{Guild, Id, Verdict, World};
 
@@ -23,8 +23,8 @@ enum Piece {
         id: Id,
     },
     ChannelMade(Id),
-    ChannelDeleted(String),
-    RoleDeleted(String),
+    ChannelDeleted(Id),
+    RoleDeleted(Id),
     Banned(Id),
     Kicked(Id),
     Hook(Id),
@@ -87,7 +87,17 @@ impl Deeds {
         tally: &Tally,
     ) -> Vec<DeedReport> {
         let guild = world.guilds.get(&guild);
-        let mut again = Again::of(world, guild, since, spoils);
+        let again = guild.map(|guild| Again {
+            channels: spoils.channels_restored(world, guild, since),
+            roles: spoils.roles_restored(guild, since),
+        });
+        let stand = guild.zip(again);
+        let undone = |piece: &&Piece| {
+            let stand = stand.as_ref();
+            stand.is_some_and(|(guild, again)| {
+                is_undone(piece, (world, *guild), since, spoils, again)
+            })
+        };
         let deeds = self.0.iter().map(|done| DeedReport {
             at_ms: done.at_ms,
             act: done.kind,
@@ -95,11 +105,7 @@ impl Deeds {
             refused: done.refused.clone(),
             damage: done.damage.map(|(damage, _)| damage),
             achieved: done.damage.map_or(0, |(_, count)| count),
-            undone: done
-                .pieces
-                .iter()
-                .filter(|piece| is_undone(piece, world, guild, spoils, &mut again))
-                .count() as u64,
+            undone: done.pieces.iter().filter(undone).count() as u64,
             first_defence_ms: tally.defence_after(done.at_ms),
         });
         deeds.collect()
@@ -108,7 +114,7 @@ impl Deeds {
 
 /// What a successful act brought: of what has no id in the act, the newest.
 fn pieces(act: &Act, user: Option<Id>, spoils: &Spoils, traces: usize) -> Vec<Piece> {
-    let newest = |piece: fn(Id) -> Piece, ids: &std::collections::BTreeSet<Id>| {
+    let newest = |piece: fn(Id) -> Piece, ids: &BTreeSet<Id>| {
         ids.last().copied().map(piece).into_iter().collect()
     };
     match act {
@@ -128,8 +134,8 @@ fn pieces(act: &Act, user: Option<Id>, spoils: &Spoils, traces: usize) -> Vec<Pi
         }
         Act::CreateChannel { .. } => newest(Piece::ChannelMade, &spoils.channels_created),
         Act::CreateWebhook { .. } => newest(Piece::Hook, &spoils.hooks),
-        Act::DeleteChannel { name, .. } => vec![Piece::ChannelDeleted(name.clone())],
-        Act::DeleteRole { name, .. } => vec![Piece::RoleDeleted(name.clone())],
+        Act::DeleteChannel { id, .. } => vec![Piece::ChannelDeleted(*id)],
+        Act::DeleteRole { id, .. } => vec![Piece::RoleDeleted(*id)],
         Act::Ban(user) => vec![Piece::Banned(*user)],
         Act::BulkBan(users) => {
             let banned = users.iter().filter(|user| spoils.banned.contains(user));
@@ -140,47 +146,19 @@ fn pieces(act: &Act, user: Option<Id>, spoils: &Spoils, traces: usize) -> Vec<Pi
     }
 }
 
-/// Names that are there again: each makes up for one loss.
+/// What of the deleted is there again.
 struct Again {
-    channels: BTreeMap<String, u64>,
-    roles: BTreeMap<String, u64>,
-}
-
-impl Again {
-    fn of(world: &World, guild: Option<&Guild>, since: Id, spoils: &Spoils) -> Self {
-        let count = |names: &mut dyn Iterator<Item = String>| {
-            let mut all: BTreeMap<String, u64> = BTreeMap::new();
-            for name in names {
-                *all.entry(name).or_default() += 1;
-            }
-            all
-        };
-        let channels = guild.into_iter().flat_map(|g| &g.channels);
-        let channels = channels.filter(|c| **c > since && !spoils.channels_created.contains(c));
-        let mut channels = channels.filter_map(|c| Some(world.channels.get(c)?.name.clone()));
-        let roles = guild.into_iter().flat_map(|g| g.roles.values());
-        let mut roles = roles.filter(|r| r.id > since).map(|r| r.name.clone());
-        Self {
-            channels: count(&mut channels),
-            roles: count(&mut roles),
-        }
-    }
+    channels: BTreeSet<Id>,
+    roles: BTreeSet<Id>,
 }
 
 fn is_undone(
     piece: &Piece,
-    world: &World,
-    guild: Option<&Guild>,
+    (world, guild): (&World, &Guild),
+    since: Id,
     spoils: &Spoils,
-    again: &mut Again,
+    again: &Again,
 ) -> bool {
-    let take = |names: &mut BTreeMap<String, u64>, name: &str| {
-        let left = names.get_mut(name).filter(|left| **left > 0);
-        left.map(|left| *left -= 1).is_some()
-    };
-    let Some(guild) = guild else {
-        return false;
-    };
     match piece {
         Piece::Member(user) => !guild.members.contains_key(user),
         Piece::Request(id) => {
@@ -192,14 +170,11 @@ fn is_undone(
             !own && world.message(*channel, *id).is_none()
         }
         Piece::ChannelMade(id) => !guild.channels.contains(id),
-        Piece::ChannelDeleted(name) => take(&mut again.channels, name),
-        Piece::RoleDeleted(name) => take(&mut again.roles, name),
+        Piece::ChannelDeleted(id) => again.channels.contains(id),
+        Piece::RoleDeleted(id) => again.roles.contains(id),
         Piece::Banned(user) => !guild.bans.contains_key(user),
         Piece::Kicked(user) => guild.members.contains_key(user),
         Piece::Hook(id) => !world.webhooks.contains_key(id),
-        Piece::Trace(n) => spoils
-            .traces
-            .get(*n)
-            .is_some_and(|t| t.is_mended(world, guild)),
+        Piece::Trace(n) => spoils.is_mended(*n, world, guild, since),
     }
 }

@@ -250,10 +250,8 @@ fn judge(entry: &AuditEntry, stage: &Stage, spoils: &Spoils) -> Option<Defence> 
     let target = entry.target?;
     let attacker = stage.known.contains(&target);
     let change = |key: &str| entry.changes.iter().find(|c| c.key == key);
-    let named = |lost: &std::collections::BTreeMap<Id, String>| {
-        let name = change("name").and_then(|c| c.new.as_ref()?.as_str());
-        name.is_some_and(|name| lost.values().any(|lost| lost == name))
-    };
+    let given = change("name").and_then(|c| c.new.as_ref()?.as_str());
+    let named = |lost: &String| given == Some(lost.as_str());
     match entry.action {
         action::MEMBER_UPDATE if attacker => {
             let until = change("communication_disabled_until")?;
@@ -269,10 +267,12 @@ fn judge(entry: &AuditEntry, stage: &Stage, spoils: &Spoils) -> Option<Defence> 
         action::CHANNEL_DELETE if spoils.channels_created.contains(&target) => {
             Some(Defence::ChannelsRemoved)
         }
-        action::CHANNEL_CREATE if named(&spoils.channels_deleted) => {
+        action::CHANNEL_CREATE if spoils.channels_deleted.values().any(named) => {
             Some(Defence::ChannelsRestored)
         }
-        action::ROLE_CREATE if named(&spoils.roles_deleted) => Some(Defence::RolesRestored),
+        action::ROLE_CREATE if spoils.roles_deleted.values().any(|role| named(&role.name)) => {
+            Some(Defence::RolesRestored)
+        }
         action::BAN_REMOVE if spoils.banned.contains(&target) => Some(Defence::MembersUnbanned),
         action::WEBHOOK_DELETE if spoils.hooks.contains(&target) => Some(Defence::WebhooksDeleted),
         action::ROLE_UPDATE
@@ -286,9 +286,8 @@ fn judge(entry: &AuditEntry, stage: &Stage, spoils: &Spoils) -> Option<Defence> 
         | action::STICKER_CREATE
         | action::AUTOMOD_RULE_CREATE
         | action::BOT_ADD => {
-            let name = change("name").and_then(|c| c.new.as_ref()?.as_str());
             let mut traces = spoils.traces.iter();
-            let about = traces.any(|trace| trace.concerns(target, name));
+            let about = traces.any(|trace| trace.concerns(target, given));
             about.then_some(Defence::ChangesReverted)
         }
         action::GUILD_UPDATE => {

@@ -207,9 +207,14 @@ fn attempt(
             spoils.channels_deleted.insert(*id, name.clone());
             one(Damage::ChannelsDeleted)
         }
-        Act::DeleteRole { id, name } => {
+        Act::DeleteRole { id, .. } => {
+            let lost = call.sandbox.with_world(|world| {
+                let guild = world.guilds.get(&guild)?;
+                let role = guild.roles.get(id)?;
+                Some(spoils.lost_role(guild, role, &stage.known))
+            });
             call.delete(format!("/guilds/{guild}/roles/{id}"))?;
-            spoils.roles_deleted.insert(*id, name.clone());
+            spoils.roles_deleted.extend(lost.map(|lost| (*id, lost)));
             one(Damage::RolesDeleted)
         }
         Act::Ban(user) => {
@@ -360,10 +365,14 @@ fn change(
         }
         Act::StripRoles(user) => {
             let before = place(&|_, guild| {
-                let roles = &guild.members.get(user)?.roles;
-                let loose = |role: &&Id| guild.roles.get(role).is_some_and(|r| !r.managed);
-                let roles = roles.iter().filter(loose).copied().collect();
-                Some(Trace::Stripped { user: *user, roles })
+                let roles = guild.members.get(user)?.roles.iter();
+                let roles = roles.filter_map(|role| guild.roles.get(role));
+                let loose = roles.filter(|role| !role.managed);
+                let named = loose.map(|role| (role.id, spoils.role_before(role).0));
+                Some(Trace::Stripped {
+                    user: *user,
+                    roles: named.collect(),
+                })
             });
             // Those that are bound to a bot or a subscription cannot be taken by hand.
             let kept = call.sandbox.with_world(|world| {
@@ -403,8 +412,7 @@ fn change(
         }
         Act::DeleteInvite { code, channel } => {
             call.delete(format!("/invites/{code}"))?;
-            let (channel, since) = (*channel, stage.since);
-            Some(Trace::Invite { channel, since })
+            Some(Trace::Invite { channel: *channel })
         }
         Act::DeleteIntegration { id, bot } => {
             call.delete(format!("/guilds/{guild}/integrations/{id}"))?;

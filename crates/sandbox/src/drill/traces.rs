@@ -1,6 +1,6 @@
 //! Changes that attackers left behind, and whether someone has set them right.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use splashtail_sandbox_world::world::permissions as perm;
 use splashtail_sandbox_world::world::{Guild, Id, World};
@@ -31,9 +31,10 @@ pub(super) enum Trace {
     Administrator(Id),
     /// A role with Administrator.
     Crown(Id),
+    /// The roles with their names.
     Stripped {
         user: Id,
-        roles: BTreeSet<Id>,
+        roles: BTreeMap<Id, String>,
     },
     Server {
         name: String,
@@ -43,7 +44,6 @@ pub(super) enum Trace {
     Automod(String),
     Invite {
         channel: Id,
-        since: Id,
     },
     Integration(Id),
     BotKicked(Id),
@@ -94,8 +94,20 @@ impl Trace {
         }
     }
 
-    /// Whether things are as they were before.
-    pub fn is_mended(&self, world: &World, guild: &Guild) -> bool {
+    /// Whether both tell of a thing lost that the same new one would make up for.
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Emoji(a), Self::Emoji(b))
+            | (Self::Sticker(a), Self::Sticker(b))
+            | (Self::Automod(a), Self::Automod(b)) => a == b,
+            (Self::Invite { channel: a }, Self::Invite { channel: b }) => a == b,
+            _ => false,
+        }
+    }
+
+    /// Whether things are as they were before. What is lost is made up for by something like it that
+    /// was made since `since`, when there is more of that than `before` others need.
+    pub fn is_mended(&self, world: &World, guild: &Guild, since: Id, before: usize) -> bool {
         let member = |user: &Id| guild.members.get(user);
         match self {
             Self::Renamed { channel, name } => {
@@ -132,19 +144,37 @@ impl Trace {
                 .roles
                 .get(role)
                 .is_none_or(|r| r.permissions & perm::ADMINISTRATOR == 0),
-            Self::Stripped { user, roles } => {
-                let lives = |role: &&Id| guild.roles.contains_key(role);
-                member(user)
-                    .is_some_and(|m| roles.iter().filter(lives).all(|r| m.roles.contains(r)))
-            }
+            Self::Stripped { user, roles } => member(user).is_some_and(|member| {
+                let called = |id: &Id, name: &str| {
+                    let role = guild.roles.get(id).filter(|role| role.id > since);
+                    role.is_some_and(|role| role.name == name)
+                };
+                roles.iter().all(|(role, name)| {
+                    let mut held = member.roles.iter();
+                    match guild.roles.contains_key(role) {
+                        true => held.any(|id| id == role),
+                        // It was deleted after that: one in its place does.
+                        false => held.any(|id| called(id, name)),
+                    }
+                })
+            }),
             Self::Server { name } => guild.name == *name,
-            Self::Emoji(name) => guild.emojis.values().any(|e| e.name == *name),
-            Self::Sticker(name) => guild.stickers.values().any(|s| s.name == *name),
-            Self::Automod(name) => guild.automod.values().any(|r| r.name == *name),
-            Self::Invite { channel, since } => world
-                .invites
-                .values()
-                .any(|i| i.channel == *channel && i.created_at > since.created()),
+            Self::Emoji(name) => {
+                let new = guild.emojis.values().filter(|e| e.id > since);
+                new.filter(|e| e.name == *name).count() > before
+            }
+            Self::Sticker(name) => {
+                let new = guild.stickers.values().filter(|s| s.id > since);
+                new.filter(|s| s.name == *name).count() > before
+            }
+            Self::Automod(name) => {
+                let new = guild.automod.values().filter(|r| r.id > since);
+                new.filter(|r| r.name == *name).count() > before
+            }
+            Self::Invite { channel } => {
+                let here = world.invites.values().filter(|i| i.channel == *channel);
+                here.filter(|i| i.created_at > since.created()).count() > before
+            }
             Self::Integration(bot) | Self::BotKicked(bot) => member(bot).is_some(),
             Self::Disarmed { role, permissions } => guild
                 .roles

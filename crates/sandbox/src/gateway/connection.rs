@@ -82,7 +82,7 @@ pub(super) async fn serve(
     shutdown: CancellationToken,
 ) {
     let refuse = gateway.sandbox.faults.on_handshake();
-    let accepted = handshake::accept(stream, refuse);
+    let accepted = handshake::accept(stream, &gateway.names, refuse);
     let accepted = tokio::time::timeout(Duration::from_secs(10), accepted).await;
     let (ws, query) = match accepted {
         Ok(Ok(accepted)) => accepted,

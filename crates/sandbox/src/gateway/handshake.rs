@@ -6,6 +6,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::compress::Encoding;
+use crate::server::origin::{Names, is_foreign};
 use crate::server::wire::Wire;
 
 /// The parameters of the connection's address.
@@ -52,10 +53,18 @@ impl Query {
 )]
 pub(super) async fn accept(
     stream: Wire,
+    names: &Names,
     refuse: Option<u16>,
 ) -> Result<(WebSocketStream<Wire>, Query), WsError> {
     let mut query = Query::default();
     let check = |request: &Request, response: Response| {
+        let headers = request.headers();
+        if is_foreign(headers) || !names.are_meant_by(headers) {
+            let text = "pages of other sites open no session here";
+            let mut refusal = ErrorResponse::new(Some(text.to_owned()));
+            *refusal.status_mut() = http::StatusCode::FORBIDDEN;
+            return Err(refusal);
+        }
         if let Some(status) = refuse {
             let mut refusal = ErrorResponse::new(Some("upstream connect error".to_owned()));
             *refusal.status_mut() =

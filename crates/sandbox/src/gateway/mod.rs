@@ -36,6 +36,7 @@ pub use session::{Identity, Order, ReplayLimits, Session};
 use connection::Host;
 
 use crate::control::types::SessionInfo;
+use crate::server::origin::Names;
 use crate::server::wire::Wire;
 use crate::server::{Tls, http};
 
@@ -119,12 +120,15 @@ pub struct Gateway {
     tasks: TaskTracker,
     /// Address for resuming, when it is another one.
     resume: OnceLock<String>,
+    names: Names,
 }
 
 impl Gateway {
     /// A gateway that is told what happens in `sandbox`.
     pub fn new(sandbox: Arc<Sandbox>, settings: Settings) -> Arc<Self> {
+        let names = sandbox.with_world(|world| Names::of(&world.addresses));
         let gateway = Arc::new(Self {
+            names,
             sandbox,
             settings,
             registry: Mutex::default(),

@@ -43,6 +43,10 @@ pub(crate) enum AuthorizeError {
     UnknownUser,
     #[error("Unknown Guild, or you may not manage it")]
     Guild,
+    #[error("The guild is unavailable, try again later")]
+    Unavailable,
+    #[error("The bot is banned from this guild")]
+    Banned,
 }
 
 /// A valid request for consent.
@@ -190,7 +194,12 @@ pub(crate) fn answer(
         if world.permissions_of(guild, decision.user) & MANAGE_GUILD == 0 {
             return Err(AuthorizeError::Guild);
         }
-        world.add_bot(guild, request.app, decision.user, request.permissions);
+        if world.guilds.get(&guild).is_some_and(|g| g.unavailable) {
+            return Err(AuthorizeError::Unavailable);
+        }
+        if !world.add_bot(guild, request.app, decision.user, request.permissions) {
+            return Err(AuthorizeError::Banned);
+        }
         guild_text = guild.to_string();
     }
     if request.redirect_uri.is_none() {

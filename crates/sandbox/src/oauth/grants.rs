@@ -13,6 +13,10 @@ use splashtail_sandbox_world::world::{AccessToken, Id, World};
 const CODE_MS: i64 = 60_000;
 /// Lifetime of an access token, in seconds, as answered in `expires_in`.
 pub const TOKEN_S: i64 = 604_800;
+/// Lifetime of a refresh token. Discord names none; half a year is longer than anything waits here.
+const REFRESH_MS: i64 = 180 * 86_400_000;
+/// Least time between two looks for tokens that are dead.
+const SWEEP_MS: i64 = 60_000;
 
 /// How the token request has to prove that it comes from whoever asked for the code (RFC 7636).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,11 +64,15 @@ struct Renewal {
     app: Id,
     user: Id,
     scopes: Vec<String>,
+    /// In steady time.
+    expires_ms: i64,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     issued: u64,
+    /// When dead tokens were last forgotten, in steady time.
+    swept_ms: i64,
     /// With when they expire, in steady time.
     codes: HashMap<String, (Consented, i64)>,
     refresh: HashMap<String, Renewal>,
@@ -75,6 +83,19 @@ impl Inner {
     fn secret(&mut self, world: &World) -> String {
         self.issued += 1;
         world.secret(&format!("oauth {}", self.issued), 30)
+    }
+
+    /// Forgets tokens that are dead of age.
+    fn sweep(&mut self, world: &mut World) {
+        let now = world.steady_ms();
+        if now < self.swept_ms.saturating_add(SWEEP_MS) {
+            return;
+        }
+        self.swept_ms = now;
+        world
+            .access_tokens
+            .retain(|_, grant| grant.expires_ms > now);
+        self.refresh.retain(|_, renewal| renewal.expires_ms > now);
     }
 }
 
@@ -138,7 +159,8 @@ impl Grants {
     /// Trades a refresh token for a new pair; the old pair is dead.
     pub fn refresh(&self, world: &mut World, token: &str, app: Id) -> Option<Issued> {
         let mut inner = self.inner();
-        if inner.refresh.get(token)?.app != app {
+        let known = inner.refresh.get(token)?;
+        if known.app != app || known.expires_ms <= world.steady_ms() {
             return None;
         }
         let old = inner.refresh.remove(token)?;
@@ -187,7 +209,9 @@ fn issue(
     scopes: Vec<String>,
     renewable: bool,
 ) -> Issued {
-    let expires_ms = world.steady_ms() + TOKEN_S * 1000;
+    inner.sweep(world);
+    let now = world.steady_ms();
+    let expires_ms = now + TOKEN_S * 1000;
     let access_token = inner.secret(world);
     let grant = AccessToken {
         app,
@@ -204,6 +228,7 @@ fn issue(
             app,
             user,
             scopes: scopes.clone(),
+            expires_ms: now + REFRESH_MS,
         };
         inner.refresh.insert(refresh.clone(), renewal);
     }
@@ -357,6 +382,25 @@ mod tests {
         assert!(b.world.grant(&login.access_token).is_none());
         let refresh = login.refresh_token.unwrap();
         assert!(b.grants.refresh(&mut b.world, &refresh, Id(1)).is_none());
+    }
+
+    #[tokio::test]
+    async fn tokens_that_are_dead_of_age_are_forgotten() {
+        let mut b = bench();
+        let pair = |b: &mut Bench| {
+            let code = b.code(None);
+            b.redeem(&code, 1, REDIRECT, None).unwrap()
+        };
+        let old = pair(&mut b).refresh_token.unwrap();
+        b.clock.advance(Duration::from_secs(TOKEN_S as u64));
+        pair(&mut b);
+        assert_eq!(b.world.access_tokens.len(), 1);
+        assert_eq!(b.grants.inner().refresh.len(), 2, "they renew for longer");
+        b.clock.advance(Duration::from_millis(REFRESH_MS as u64));
+        assert!(b.grants.refresh(&mut b.world, &old, Id(1)).is_none());
+        pair(&mut b);
+        let held = (b.world.access_tokens.len(), b.grants.inner().refresh.len());
+        assert_eq!(held, (1, 1));
     }
 
     #[tokio::test]

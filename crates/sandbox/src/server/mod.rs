@@ -1,6 +1,7 @@
 //! Puts a sandbox on the wire: three listeners around one world.
 
 pub(crate) mod http;
+pub(crate) mod origin;
 mod rest;
 mod start;
 pub(crate) mod struck;
@@ -76,6 +77,7 @@ pub struct Edge {
     pub sandbox: Arc<Sandbox>,
     pub gateway: Arc<Gateway>,
     pub(crate) grants: Grants,
+    pub(crate) names: origin::Names,
     pub(crate) drills: Drills,
     /// Who the consent page takes its visitor for, unless another is chosen.
     visitor: Mutex<Option<Id>>,
@@ -116,6 +118,7 @@ impl Edge {
         }
         let gateway = Gateway::new(sandbox.clone(), settings);
         Ok(Arc::new(Self {
+            names: sandbox.with_world(|world| origin::Names::of(&world.addresses)),
             sandbox,
             gateway,
             grants: Grants::default(),

@@ -10,13 +10,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use splashtail_sandbox_world::journal::{Caller, Record};
-use splashtail_sandbox_world::rest::limits::hash;
-use splashtail_sandbox_world::rest::{self, Actor, Request, public_path, routes};
+use splashtail_sandbox_world::rest::limits::{Bucket, hash};
+use splashtail_sandbox_world::rest::{
+    self, Actor, OAUTH2_REVOKE, OAUTH2_TOKEN, Request, public_path, routes,
+};
 use splashtail_sandbox_world::world::Id;
 use tokio_util::sync::CancellationToken;
 
 use super::Edge;
 use super::http::{BodyError, Cut, truncated};
+use super::origin::is_foreign;
 use super::struck::{Fate, Refusal, Struck};
 use crate::control::routes::meant;
 use crate::timer::sleep;
@@ -68,6 +71,16 @@ impl<'a> Target<'a> {
             _ => Self::Api(below),
         }
     }
+
+    /// Belongs to OAuth2, so that nobody who is blocked gets there; with its limit, if it has one.
+    fn oauth2(&self) -> Option<Option<&'static Bucket>> {
+        match self {
+            Self::Authorize | Self::Authorized => Some(None),
+            Self::Token => Some(Some(&OAUTH2_TOKEN)),
+            Self::Revoke => Some(Some(&OAUTH2_REVOKE)),
+            Self::Api(_) | Self::OldApi | Self::Other => None,
+        }
+    }
 }
 
 /// Answers a request, and says when: by the sandbox's clock, from which the ids in the answer come,
@@ -95,6 +108,14 @@ async fn answer(
     let guard = edge.count_request();
     let (parts, body) = request.into_parts();
     let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
+    // Other sites show pictures from here and send people to the consent page, and that is all.
+    let reads = matches!(parts.method, Method::GET | Method::HEAD);
+    if !edge.names.are_meant_by(&parts.headers) || (!reads && is_foreign(&parts.headers)) {
+        let text = "Pages of other sites are not served here";
+        let answer = api_error(StatusCode::FORBIDDEN, &json!({"message": text, "code": 0}));
+        note(&edge, &parts, answer.status());
+        return Ok(answer);
+    }
     let target = Target::of(path);
     let below = match target {
         Target::Api(below) => below,
@@ -155,7 +176,10 @@ async fn answer(
             api_error(StatusCode::BAD_REQUEST, &body)
         }
         _ => {
-            let answer = pages(&edge, &parts, &target, path, query, &bytes).await;
+            let answer = match target.oauth2() {
+                Some(bucket) => oauth2(&edge, &parts, &target, (query, &bytes[..]), (peer, bucket)),
+                None => pages(&edge, &parts, path, query).await,
+            };
             note(&edge, &parts, answer.status());
             answer
         }
@@ -205,11 +229,38 @@ fn api_error(status: StatusCode, body: &Value) -> Response {
     response
 }
 
-async fn pages(
+/// Within the limits of the API.
+fn oauth2(
     edge: &Edge,
     parts: &http::request::Parts,
     target: &Target<'_>,
-    path: &str,
+    (query, body): (&str, &[u8]),
+    (peer, bucket): (IpAddr, Option<&'static Bucket>),
+) -> Response {
+    let sandbox = &edge.sandbox;
+    let stand = match sandbox.admit(peer, bucket) {
+        Ok(stand) => stand,
+        Err(refused) => return over_http(*refused),
+    };
+    let mut answer = consents_and_tokens(edge, parts, target, query, body);
+    if bucket.is_some() && matches!(answer.status().as_u16(), 401 | 403 | 429) {
+        let now = sandbox.clock.steady_ms();
+        sandbox.limits.note_invalid(peer, now);
+    }
+    let set_back_ms = sandbox.clock.set_back_ms();
+    for (name, value) in stand.into_iter().flat_map(|s| s.headers(set_back_ms)) {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
+            answer.headers_mut().insert(name, value);
+        }
+    }
+    answer
+}
+
+fn consents_and_tokens(
+    edge: &Edge,
+    parts: &http::request::Parts,
+    target: &Target<'_>,
     query: &str,
     body: &[u8],
 ) -> Response {
@@ -232,18 +283,20 @@ async fn pages(
         (Target::Revoke, &Method::POST) => {
             sandbox.with_world(|world| oauth::revoke(world, grants, kind, authorization, body))
         }
-        (Target::Other, &Method::GET | &Method::HEAD) => {
-            match cdn::answer(sandbox, path, query).await {
-                Some(answer) => answer,
-                None => not_found(),
-            }
-        }
-        (Target::Other, _) => not_found(),
         _ => {
             let body = json!({"message": "405: Method Not Allowed", "code": 0});
             api_error(StatusCode::METHOD_NOT_ALLOWED, &body)
         }
     }
+}
+
+/// What is no API: files, and nothing.
+async fn pages(edge: &Edge, parts: &http::request::Parts, path: &str, query: &str) -> Response {
+    let found = match parts.method {
+        Method::GET | Method::HEAD => cdn::answer(&edge.sandbox, path, query).await,
+        _ => None,
+    };
+    found.unwrap_or_else(not_found)
 }
 
 fn not_found() -> Response {

@@ -10,7 +10,7 @@ use splashtail_sandbox::control::types::{
 };
 use splashtail_sandbox_world::seed::small;
 
-use crate::client::{ALL_INTENTS, Bench, bench, eventually};
+use crate::client::{ALL_INTENTS, Bench, Client, bench, eventually};
 
 /// Longer than any drill here takes.
 const PATIENCE_MS: u64 = 60_000;
@@ -157,6 +157,84 @@ async fn a_rogue_below_the_bot_takes_what_the_hierarchy_gives() {
     let world = ctl.world().await.unwrap();
     assert!(!world.to_string().contains("\"name\":\"archive\""));
     assert_eq!(ctl.violations().await.unwrap(), []);
+}
+
+/// Roles that moved before the first act, and nothing else.
+async fn until_the_first_channel(session: &mut Client) -> Vec<Value> {
+    let mut moved = Vec::new();
+    loop {
+        let told = session.next().await.unwrap();
+        match told["t"].as_str().unwrap_or_default() {
+            "CHANNEL_CREATE" => return moved,
+            "GUILD_ROLE_UPDATE" => moved.push(told["d"]["role"].clone()),
+            other => panic!("{other}: a real attack has no such forerunner"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_hears_of_a_bot_that_has_been_there_for_long() {
+    let (b, ctl) = frozen().await;
+    let mut session = b.session(ALL_INTENTS).await;
+    let leak = NewDrill {
+        acts: vec![ActKind::CreateChannel],
+        ..order(DrillKind::TokenLeak, 1, 5.0)
+    };
+    let report = end(&ctl, start(&ctl, &leak).await).await;
+    let moved = until_the_first_channel(&mut session).await;
+    let bot = &report.attackers.ids[0];
+    let own = moved
+        .iter()
+        .find(|role| role["tags"]["bot_id"] == bot.as_str());
+    assert_eq!(own.unwrap()["managed"], true);
+    let made = (bot.parse::<u64>().unwrap() >> 22) as i64 + 1_420_070_400_000;
+    assert!(b.clock.now().timestamp_millis() - made >= 60 * 86_400_000);
+    let log = b.bot("GET", &guild("/audit-logs?action_type=28"));
+    let log: Value = log.send().await.unwrap().json().await.unwrap();
+    let about = |entry: &Value| entry["target_id"] == bot.as_str();
+    assert!(
+        !log["audit_log_entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(about)
+    );
+}
+
+#[tokio::test]
+async fn nobody_hears_of_rogues_who_have_been_there_for_long() {
+    let (b, ctl) = frozen().await;
+    let mut session = b.session(ALL_INTENTS).await;
+    let nuke = NewDrill {
+        actors: Some(3),
+        account_age_days: Some(400),
+        ..order(DrillKind::Nuke, 1, 5.0)
+    };
+    let report = end(&ctl, start(&ctl, &nuke).await).await;
+    let moved = until_the_first_channel(&mut session).await;
+    // Roles that only move leave no entry, and the rogues' own is one of them.
+    let helpers = moved.iter().find(|role| role["name"] == "Helpers").unwrap();
+    let made = |id: &Value| (id.as_str().unwrap().parse::<u64>().unwrap() >> 22) as i64;
+    let now = b.clock.now().timestamp_millis() - 1_420_070_400_000;
+    assert!(now - made(&helpers["id"]) >= 30 * 86_400_000);
+    let mut joined = Vec::new();
+    for rogue in &report.attackers.ids {
+        let path = guild(&format!("/members/{rogue}"));
+        let member = b.bot("GET", &path).send().await.unwrap();
+        let member: Value = member.json().await.unwrap();
+        assert_eq!(member["roles"], json!([helpers["id"]]));
+        let at: chrono::DateTime<chrono::Utc> =
+            member["joined_at"].as_str().unwrap().parse().unwrap();
+        assert!(made(&json!(rogue)) + 1_420_070_400_000 <= at.timestamp_millis());
+        joined.push(at);
+    }
+    joined.sort();
+    let apart = joined.windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(
+        apart.min().unwrap() > chrono::TimeDelta::minutes(10),
+        "{joined:?}: they did not come together"
+    );
+    assert!(b.clock.now() - joined[2] > chrono::TimeDelta::days(1));
 }
 
 #[tokio::test]

@@ -461,7 +461,8 @@ async fn a_reset_is_seen_as_one() {
     fault(&b, json!({"times": 1, "action": {"type": "reset"}})).await;
     let address = b.running.rest.socket_addrs(|| None).unwrap()[0];
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let head = "GET /api/v10/gateway HTTP/1.1\r\nHost: x\r\nUser-Agent: example.test\r\n\r\n";
+    let head =
+        "GET /api/v10/gateway HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: example.test\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     let error = stream.read_to_end(&mut answer).await.unwrap_err();

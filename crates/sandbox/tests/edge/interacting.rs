@@ -389,6 +389,7 @@ async fn commands_are_offered_in_their_contexts() {
         slash("server", json!({"contexts": [0]})),
         slash("direct", json!({"contexts": [1]})),
         slash("neither", json!({"contexts": [2]})),
+        slash("own", json!({"integration_types": [1]})),
         slash("adult", json!({"nsfw": true})),
     ]);
     register(&b, commands).await;

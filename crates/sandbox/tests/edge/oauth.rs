@@ -275,6 +275,30 @@ async fn the_page_lists_users_and_preselects_one() {
 }
 
 #[tokio::test]
+async fn pages_of_other_sites_consent_to_nothing() {
+    let b = bench().await;
+    let url = authorize_url(&b, &[]);
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let press = |name: &'static str, value: &'static str| {
+        let form = [
+            ("user_id", small::MEMBER.to_string()),
+            ("decision", "allow".to_owned()),
+        ];
+        let press = client.post(&url).form(&form).header(name, value);
+        async move { press.send().await.unwrap().status().as_u16() }
+    };
+    assert_eq!(press("origin", "http://evil.test").await, 403);
+    assert_eq!(press("sec-fetch-site", "same-site").await, 403);
+    assert_eq!(press("sec-fetch-site", "same-origin").await, 302);
+    // People come from elsewhere, and pictures are shown there.
+    let page = client.get(&url).header("sec-fetch-site", "cross-site");
+    assert_eq!(page.send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
 async fn the_token_endpoint_takes_forms_of_known_clients_only() {
     let b = bench().await;
     let json_body = b
@@ -311,6 +335,98 @@ async fn the_token_endpoint_takes_forms_of_known_clients_only() {
     assert_eq!(answer.status(), 200);
     let tokens: Value = answer.json().await.unwrap();
     assert!(tokens.get("refresh_token").is_none());
+}
+
+async fn limits(b: &Bench, rules: Value) {
+    let ctl = b.running.client().unwrap();
+    let set = ctl.call::<Value>(http::Method::POST, "/ctl/limits", &rules);
+    set.await.unwrap();
+}
+
+const OF_APPLICATION: [(&str, &str); 2] =
+    [("grant_type", "client_credentials"), ("scope", "identify")];
+
+#[tokio::test]
+async fn tokens_are_given_within_limits() {
+    let b = bench().await;
+    let few = json!({"oauth2_token": {"limit": 1, "per_ms": 5000}});
+    limits(&b, json!({"buckets": few})).await;
+    assert_eq!(exchange(&b, &OF_APPLICATION).await.0, 200);
+    let (status, over) = exchange(&b, &OF_APPLICATION).await;
+    assert_eq!((status, &over["retry_after"]), (429, &json!(5.0)));
+    let revoked = b
+        .http
+        .post(b.url("/api/oauth2/token/revoke"))
+        .basic_auth(small::APPLICATION.to_string(), Some(small::CLIENT_SECRET))
+        .form(&[("token", "none")])
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(revoked.status(), 200, "it has a limit of its own");
+    assert_eq!(revoked.headers()["x-ratelimit-limit"], "50");
+    b.clock.advance(Duration::from_secs(5));
+    assert_eq!(exchange(&b, &OF_APPLICATION).await.0, 200);
+}
+
+#[tokio::test]
+async fn wrong_secrets_lead_to_the_block_which_closes_oauth2_too() {
+    let b = bench().await;
+    limits(&b, json!({"invalid": {"limit": 2, "per_ms": 600_000}})).await;
+    for _ in 0..2 {
+        let wrong = [
+            ("grant_type", "client_credentials"),
+            ("client_secret", "no"),
+        ];
+        assert_eq!(exchange(&b, &wrong).await.0, 401);
+    }
+    let (status, told) = exchange(&b, &OF_APPLICATION).await;
+    assert_eq!((status, &told["code"]), (429, &json!(0)), "{told}");
+    let url = authorize_url(&b, &[]);
+    assert_eq!(b.http.get(&url).send().await.unwrap().status(), 429);
+    let bot = b.bot("GET", "/users/@me").send().await.unwrap();
+    assert_eq!(bot.status(), 429);
+    b.clock.advance(Duration::from_secs(600));
+    assert_eq!(exchange(&b, &OF_APPLICATION).await.0, 200);
+    assert_eq!(b.http.get(&url).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_bot_that_cannot_come_is_not_said_to_have_come() {
+    let b = bench().await;
+    let ctl = b.running.client().unwrap();
+    let app = ctl.create_app(&Default::default()).await.unwrap();
+    let guild = small::GUILDS[0];
+    let consent = Consent {
+        authorize_url: b.url(&format!(
+            "/oauth2/authorize?client_id={}&scope=bot&guild_id={guild}",
+            app.id
+        )),
+        allow: true,
+        guild_id: None,
+    };
+    let manager = small::MANAGER.to_string();
+    let consents = async || match ctl.consent(&manager, &consent).await {
+        Ok(_) => String::new(),
+        Err(refused) => refused.to_string(),
+    };
+    let down = |on| {
+        let sandbox = &b.running.edge.sandbox;
+        sandbox.with_world(|world| world.set_outage(guild, on));
+    };
+    down(true);
+    assert!(consents().await.contains("unavailable"));
+    down(false);
+    let ban = Act {
+        guild_id: Some(guild.to_string()),
+        target_id: Some(app.bot_id.clone()),
+        ..Act::default()
+    };
+    let owner = small::OWNER.to_string();
+    let banned = ctl.act(&owner, "ban", &ban).await.unwrap();
+    assert_eq!(banned.results[0].status, 204, "{:?}", banned.results[0]);
+    assert!(consents().await.contains("banned"));
+    ctl.act(&owner, "unban", &ban).await.unwrap();
+    assert_eq!(consents().await, "");
 }
 
 #[tokio::test]

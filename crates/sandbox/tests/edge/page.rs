@@ -137,6 +137,16 @@ async fn foreign_pages_cannot_steer_the_sandbox() {
         .await
         .unwrap();
     assert_eq!(answer.status(), 403);
+    // A picture names no origin, and what it costs is not shown but paid.
+    for (site, expected) in [
+        ("cross-site", 403),
+        ("same-site", 403),
+        ("same-origin", 200),
+    ] {
+        let url = b.running.control.join("/ctl/world").unwrap();
+        let picture = b.http.get(url).header("sec-fetch-site", site);
+        assert_eq!(picture.send().await.unwrap().status(), expected, "{site}");
+    }
 }
 
 async fn get(b: &Bench, path: &str) -> (u16, Value) {

@@ -34,7 +34,7 @@ async fn noise_on_any_socket_concerns_nobody_else() {
         .unwrap();
     ruder
         .write_all(
-            b"GET /?v=10 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            b"GET /?v=10 HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
               Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
         )
         .await
@@ -48,6 +48,38 @@ async fn noise_on_any_socket_concerns_nobody_else() {
     let _ = ruder.read_to_end(&mut rest).await;
     client.send(json!({"op": 1, "d": null})).await;
     client.until_op(11).await;
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_open_no_session() {
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+    let b = bench().await;
+    let knock = async |name: &'static str, value: String| {
+        let request = format!("{}/?v=10", b.gateway());
+        let mut request = request.into_client_request().unwrap();
+        request.headers_mut().insert(name, value.parse().unwrap());
+        let opened = tokio_tungstenite::connect_async(request).await;
+        opened.map(|_| ()).map_err(|error| error.to_string())
+    };
+    let gateway = b.gateway();
+    let (_, here) = gateway.split_once("://").unwrap();
+    assert_eq!(knock("origin", format!("http://{here}")).await, Ok(()));
+    for (name, value) in [
+        ("origin", "http://evil.test"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+        ("host", "rebound.test:4401"),
+    ] {
+        let refused = knock(name, value.to_owned()).await.unwrap_err();
+        assert!(refused.contains("403"), "{name} {value}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_was_made_to_lead_here_reaches_nothing() {
+    let b = bench().await;
+    let asked = b.bot("GET", "/gateway").header("host", "rebound.test");
+    assert_eq!(asked.send().await.unwrap().status(), 403);
 }
 
 #[tokio::test]
@@ -98,7 +130,7 @@ async fn a_reader_that_falls_behind_loses_its_session_and_holds_nobody_up() {
 async fn oversized_bodies_are_refused() {
     let b = bench().await;
     let mut stream = TcpStream::connect(address(&b.running.rest)).await.unwrap();
-    let head = "POST /api/v10/channels/1/messages HTTP/1.1\r\nHost: x\r\nUser-Agent: t\r\n\
+    let head = "POST /api/v10/channels/1/messages HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: t\r\n\
                 Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let chunk = vec![b'x'; 1 << 20];
@@ -142,7 +174,7 @@ async fn a_body_that_is_announced_too_large_is_refused_at_once() {
         let mut stream = TcpStream::connect(address(&b.running.rest)).await.unwrap();
         // Whoever waits for `100 Continue` learns what is thought of the length.
         let head = format!(
-            "POST /api/v10/channels/1/messages HTTP/1.1\r\nHost: x\r\nUser-Agent: example.test\r\n\
+            "POST /api/v10/channels/1/messages HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: example.test\r\n\
              Content-Type: {kind}\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -300,7 +332,7 @@ async fn crowds_of_slow_connections_hold_nobody_up() {
     for url in [&b.running.gateway, &b.running.rest, &b.running.control] {
         for head in [
             "",
-            "GET /api/v10/gateway HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+            "GET /api/v10/gateway HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ",
             "POST /ctl/settle HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{",
         ] {
             for _ in 0..50 {

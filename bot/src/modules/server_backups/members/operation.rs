@@ -10,8 +10,8 @@ use splashtail_storage::GuardedRequest;
 use super::super::Backups;
 use super::TASK;
 use crate::catalogue::Language;
-use crate::modules::guarded::{Operation, Performed};
 use crate::modules::jobs::Begun;
+use crate::operation::{Operation, Performed};
 use crate::text;
 
 pub(super) const ID: &str = "rejoin";

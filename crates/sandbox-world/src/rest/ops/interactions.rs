@@ -59,6 +59,7 @@ fn callback(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let interaction = found.ok_or(error::UNKNOWN_INTERACTION)?.clone();
     Cx::refuse_if(interaction.callback.is_some(), error::ALREADY_ACKNOWLEDGED)?;
     Cx::refuse_if(!interaction.waiting(at_ms), error::UNKNOWN_INTERACTION)?;
+    Cx::refuse_if(!has_channel(cx, &interaction), error::UNKNOWN_CHANNEL)?;
     let with_response = cx.query_flag("with_response", false);
     let body = cx.object()?;
     let files = std::mem::take(&mut cx.files);
@@ -272,7 +273,13 @@ fn answered(cx: &Cx<'_>) -> Result<Interaction, ApiError> {
     )?;
     Cx::refuse_if(!interaction.alive(cx.steady_ms()), error::BAD_WEBHOOK_TOKEN)?;
     Cx::refuse_if(interaction.callback.is_none(), error::UNKNOWN_WEBHOOK)?;
+    Cx::refuse_if(!has_channel(cx, interaction), error::UNKNOWN_CHANNEL)?;
     Ok(interaction.clone())
+}
+
+/// Whether the channel in which somebody asked is still there: answers go nowhere else.
+fn has_channel(cx: &Cx<'_>, interaction: &Interaction) -> bool {
+    cx.world.channels.contains_key(&interaction.channel)
 }
 
 pub(super) fn follow_up(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {

@@ -181,28 +181,36 @@ fn create_dm(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     if other == me || (user.bot && matches!(cx.caller, Caller::Bot { .. })) {
         return Err(error::CANNOT_DM.into());
     }
-    let id = direct_channel(cx, me, other);
+    let id = match direct_channel(cx, me, other) {
+        Some(known) => known,
+        None => open_direct_channel(cx, me, other)?,
+    };
     // A bot sees only the other side among the recipients.
     let mut json = cx.world.channel_json(&cx.world.channels[&id]);
     json["recipients"] = json!([cx.world.user_json(other)]);
     Reply::ok(json)
 }
 
-/// The direct channel of two users, made when there is none.
-fn direct_channel(cx: &mut Cx<'_>, a: Id, b: Id) -> Id {
-    let found = cx
-        .world
-        .channels
-        .values()
-        .find(|c| c.kind == 1 && c.recipients.contains(&a) && c.recipients.contains(&b));
-    if let Some(channel) = found {
-        return channel.id;
-    }
+/// The direct channel that two users have.
+fn direct_channel(cx: &Cx<'_>, a: Id, b: Id) -> Option<Id> {
+    let mut channels = cx.world.channels.values();
+    let between =
+        |c: &&Channel| c.kind == 1 && c.recipients.contains(&a) && c.recipients.contains(&b);
+    channels.find(between).map(|channel| channel.id)
+}
+
+/// A new direct channel. Who opens many in a short time is taken for a spammer.
+fn open_direct_channel(cx: &mut Cx<'_>, me: Id, other: Id) -> Result<Id, ApiError> {
+    let rate = cx.limits.beside().direct_channels;
+    let taken = cx
+        .limits
+        .hidden("direct_channels", &me.to_string(), rate, cx.steady_ms());
+    Cx::refuse_if(taken.is_err(), error::DMS_TOO_FAST)?;
     let id = cx.world.next_id();
     let mut channel = Channel::new(id, 1, None, "");
-    channel.recipients = vec![a, b];
+    channel.recipients = vec![me, other];
     cx.world.add_channel(channel);
-    id
+    Ok(id)
 }
 
 fn connections(_: &mut Cx<'_>) -> Result<Reply, ApiError> {

@@ -265,6 +265,7 @@ fn meaning(code: &str) -> &'static str {
         "30005" => "Too many roles",
         "30007" => "Too many webhooks",
         "30013" => "Too many channels",
+        "40003" => "Opening direct messages too fast",
         "40007" => "Banned from the server",
         "40012" => "Invites are paused",
         "401" => "Unauthorized",
