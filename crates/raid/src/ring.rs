@@ -128,10 +128,6 @@ impl Ring {
         self.0.iter().rposition(|record| record.user == user)
     }
 
-    pub fn get(&self, user: u64) -> Option<&Record> {
-        self.position(user).and_then(|at| self.0.get(at))
-    }
-
     /// When the latest came.
     pub fn newest(&self) -> Option<Moment> {
         self.0.back().map(|last| last.at)
@@ -199,7 +195,7 @@ mod tests {
             ring.add(record(user, user));
         }
         assert_eq!(ring.0.len(), MOST);
-        assert!(ring.get(1).is_none() && ring.get(3000).is_some());
+        assert!(ring.position(1).is_none() && ring.position(3000).is_some());
         ring.add(record(5000, 3000 + LONGEST + 1));
         assert_eq!(ring.0.len(), 1);
         assert!(std::mem::size_of::<Record>() <= 48);

@@ -65,6 +65,7 @@ pub(super) fn setting() -> Setting {
         description: "Whom a lockdown keeps from writing and speaking",
         primary_key: "scope",
         title_template: "Lockdown",
+        retired: &[],
         columns: vec![
             Column {
                 default: Some(json!(SERVER)),

@@ -75,6 +75,7 @@ pub(super) fn setting() -> Setting {
         description: "What happens to somebody whose stings come to a number",
         primary_key: "stings",
         title_template: "{stings}: {action}",
+        retired: &[],
         columns: vec![
             Column {
                 unique: true,

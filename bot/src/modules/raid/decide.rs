@@ -98,10 +98,8 @@ impl Watch {
         if phase == Phase::Dismissed && wish != Wish::Undo {
             return Ok(text!(language, "raid-dismissed"));
         }
-        if wish == Wish::Ban {
-            if self.is_guarded(guild, waiting).await? {
-                return Ok(text!(language, "raid-guarded", count = waiting));
-            }
+        if wish == Wish::Ban && self.is_guarded(guild, waiting).await? {
+            return Ok(text!(language, "raid-guarded", count = waiting));
         }
         let who = Id::new(by.get());
         self.answered(&server, |engine, now| {

@@ -53,6 +53,7 @@ pub(super) fn setting() -> Setting {
         description: "What is done about crowds of newcomers, and where alerts go",
         primary_key: "policy",
         title_template: "Raids: {mode}",
+        retired: &[],
         columns: vec![
             choice(
                 "policy",

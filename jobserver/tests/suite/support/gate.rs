@@ -100,11 +100,6 @@ impl Gate {
         struck.mark_unchanged();
         struck
     }
-
-    /// Requests that came here.
-    pub fn passed(&self) -> usize {
-        *self.shared.passed.borrow()
-    }
 }
 
 impl Shared {

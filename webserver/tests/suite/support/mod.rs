@@ -79,7 +79,7 @@ pub struct TestServer {
     /// Both ends of the pipe on which a successor says that it is ready; the supervisor has the
     /// first.
     supervisor: Option<PipeReader>,
-    word: Option<PipeWriter>,
+    _word: Option<PipeWriter>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
     running: JoinHandle<anyhow::Result<()>>,
@@ -195,7 +195,7 @@ impl TestServer {
             admin: admin_address,
             listeners,
             supervisor,
-            word,
+            _word: word,
             tasks,
             shutdown,
             running,
