@@ -13,7 +13,7 @@ const STYLES = 15 * KB;
 const SCRIPTS = [
   { page: /^dashboard\/(guilds|developers)/, most: 120 * KB },
   { page: /^dashboard/, most: 75 * KB },
-  { page: /^(mewld|docs)\//, most: 75 * KB },
+  { page: /^(mewld\/|docs\/|status)/, most: 75 * KB },
   { page: /^sandbox$/, most: 120 * KB },
   { page: /^/, most: 60 * KB }
 ];

@@ -40,7 +40,6 @@ struct Shared {
     /// How often each change came, where each is struck on both sides.
     seen: Mutex<Option<HashMap<String, usize>>>,
     struck: watch::Sender<usize>,
-    passed: watch::Sender<usize>,
 }
 
 pub struct Gate {
@@ -61,7 +60,6 @@ impl Gate {
             aim: Mutex::default(),
             seen: Mutex::default(),
             struck: watch::Sender::new(0),
-            passed: watch::Sender::new(0),
         });
         let router = Router::new().fallback(pass).with_state(shared.clone());
         std::thread::spawn(move || {
@@ -137,7 +135,6 @@ impl Shared {
 }
 
 async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    shared.passed.send_modify(|passed| *passed += 1);
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     let path = parts.uri.path_and_query().unwrap().as_str();

@@ -300,7 +300,7 @@ export interface paths {
         /**
          * Bring a backup.
          * @description The body is the file. It is verified, all of it where it is not encrypted, before it is kept, for 30
-         *     days at most; a server has room for ten. Give the id as `BackupSource` of a restore or its plan, inspect
+         *     days at most; a server has room for ten. You send one at a time, with at least 32 KiB in a second. Give the id as `BackupSource` of a restore or its plan, inspect
          *     or compare it as any other. What it says counts as a stranger's word: only the owner and administrators
          *     restore it, and ids in it are not followed.
          */
@@ -915,6 +915,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/guilds/{guild_id}/schedules/{schedule}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Have backups made again and again.
+         * @description As `/backups schedule add`. The id is yours to choose, a new UUID for each; under that of a schedule of this
+         *     server, that one is changed. A server has at most five.
+         */
+        put: operations["put_guild_schedule"];
+        post?: never;
+        /**
+         * Order something no more again and again.
+         * @description As `/backups schedule remove`. What was made stays.
+         */
+        delete: operations["remove_guild_schedule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/guilds/{guild_id}/settings": {
         parameters: {
             query?: never;
@@ -1404,6 +1429,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/mewld/api/proxy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the gateway proxy does: shards, clients, backlog, buckets and what is left of Discord's limits. */
+        get: operations["get_proxy"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/mewld/api/redis/pub": {
         parameters: {
             query?: never;
@@ -1645,6 +1687,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/users/@me/consents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Servers that may bring you back. */
+        get: operations["list_my_consents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/users/@me/consents/{server}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** May this server of yours bring you back? */
+        get: operations["get_my_consent"];
+        put?: never;
+        /**
+         * Begin to let a server bring you back.
+         * @description For a browser that is signed in, and a page of this site: go to `url`, Discord's page, where the scope
+         *     `guilds.join` is named. It leads back here, in this browser alone, and then to the page of the consent.
+         */
+        post: operations["begin_my_consent"];
+        /**
+         * Let a server bring you back no more.
+         * @description What is gone stays gone. With the last one what Discord gave is revoked there, at once or as soon as
+         *     Discord can be reached.
+         */
+        delete: operations["remove_my_consent"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/users/@me/guilds": {
         parameters: {
             query?: never;
@@ -1824,6 +1910,32 @@ export interface components {
              * @description The job that left the newer one.
              */
             after: string;
+        };
+        /**
+         * @description Backups that are made again and again: of everything but bans, going on where a channel cannot be read, and
+         *     taking over what an earlier one has.
+         */
+        BackupSchedule: {
+            every: components["schemas"]["ScheduleEvery"];
+            /**
+             * Format: int32
+             * @description At which hour, in UTC; without it 4.
+             */
+            hour?: number | null;
+            /** @description Keep messages. */
+            messages?: boolean;
+            /** @description Keep attachments of messages, which have to be kept, too. */
+            attachments?: boolean;
+            /**
+             * Format: int32
+             * @description How many of these backups stay; without it 7.
+             */
+            keep?: number | null;
+            /**
+             * Format: int32
+             * @description They are deleted when they are so many days old; the newest stays.
+             */
+            keep_days?: number | null;
         };
         BackupSection: {
             name: string;
@@ -2020,6 +2132,15 @@ export interface components {
             web_hidden?: boolean;
             virtual_command?: boolean;
         };
+        ConsentList: {
+            /** @description Newest first. */
+            consents: components["schemas"]["GivenConsent"][];
+        };
+        /** @description Where the browser goes to give a consent. */
+        ConsentPage: {
+            /** @description Discord's page. It leads back to this browser within ten minutes, once. */
+            url: string;
+        };
         CreatedGitHook: {
             hook: components["schemas"]["GitHook"];
             /** @description GitHub signs with it. It is shown once. */
@@ -2158,6 +2279,14 @@ export interface components {
          * @enum {string}
          */
         GitRuleAct: "block" | "only" | "redirect";
+        /** @description A server that may bring you back. */
+        GivenConsent: {
+            server_id: string;
+            /** @description As Discord said at your last login; `null`: you are not in it, as far as is known. */
+            name?: string | null;
+            /** Format: date-time */
+            given_at: string;
+        };
         /** @description Something in a server is new or other than before. What it is now is got from its own route. */
         GuildEvent: {
             /**
@@ -2635,6 +2764,98 @@ export interface components {
          * @enum {string}
          */
         ProtectionState: "attack_running" | "not_put_back" | "off" | "unknown" | "only_watching" | "gaps" | "protected";
+        /** @description The calls of all programs to Discord. */
+        ProxyCalls: {
+            /**
+             * Format: int64
+             * @description Bots and people in whose name calls are made.
+             */
+            tokens: number;
+            /**
+             * Format: int64
+             * @description Calls that wait for their turn.
+             */
+            waiting: number;
+            /** Format: int64 */
+            in_flight: number;
+            /**
+             * Format: int64
+             * @description Limits of Discord's that are remembered.
+             */
+            buckets: number;
+            /**
+             * Format: int64
+             * @description Calls that our bot may still make in this second, …
+             */
+            left_in_second: number;
+            /**
+             * Format: int64
+             * @description … of so many.
+             */
+            per_second: number;
+            /**
+             * Format: int64
+             * @description Calls that Discord refused; at 10,000 in ten minutes it blocks the address.
+             */
+            refused_in_ten_minutes: number;
+        };
+        ProxyReport: {
+            /**
+             * Format: int64
+             * @description Seconds since its start.
+             */
+            uptime: number;
+            /** @description Another number of shards is on its way. */
+            resharding: boolean;
+            /** @description At Discord. */
+            shards: components["schemas"]["ProxyShard"][];
+            /**
+             * Format: int64
+             * @description Sessions of programs, those that wait for their program to come back among them.
+             */
+            clients: number;
+            /**
+             * Format: int64
+             * @description Of them, those that wait.
+             */
+            clients_away: number;
+            /**
+             * Format: int64
+             * @description Bytes of events that clients have not taken yet.
+             */
+            backlog_bytes: number;
+            /**
+             * Format: int64
+             * @description Sessions that may begin today; `null`: Discord has not told.
+             */
+            session_starts_remaining?: number | null;
+            calls?: components["schemas"]["ProxyCalls"] | null;
+        };
+        ProxyShard: {
+            /** Format: int32 */
+            id: number;
+            state: components["schemas"]["ProxyShardState"];
+            /**
+             * Format: int64
+             * @description Heartbeat round trip in milliseconds; `null`: not known.
+             */
+            latency_ms?: number | null;
+            /** Format: int64 */
+            guilds: number;
+            /**
+             * Format: int64
+             * @description Seconds since it was connected; `null`: it is not.
+             */
+            connected_for?: number | null;
+        };
+        /** @enum {string} */
+        ProxyShardState: "connecting" | "connected" | "refused";
+        /** @description `GET /mewld/api/proxy`. */
+        ProxyStatus: {
+            /** @description The bot's sessions and the calls to Discord are the proxy's (`proxy.enabled`). */
+            enabled: boolean;
+            report?: components["schemas"]["ProxyReport"] | null;
+        };
         /** @description Somebody, and how they stand with this installation. */
         PublicUser: {
             user: components["schemas"]["PlatformUser"];
@@ -2695,9 +2916,26 @@ export interface components {
             available_for_purchase?: boolean;
             guild_connections?: boolean;
         };
+        /**
+         * @description How often a backup is made.
+         * @enum {string}
+         */
+        ScheduleEvery: "six_hours" | "twelve_hours" | "day" | "week" | "month";
         /** @description What a server has ordered again and again. */
         ScheduleList: {
             schedules: components["schemas"]["JobSchedule"][];
+        };
+        /** @description A server that asks you whether it may bring you back. */
+        ServerConsent: {
+            server_id: string;
+            name: string;
+            /** @description An address; empty: none. */
+            avatar: string;
+            /**
+             * Format: date-time
+             * @description `null`: it may not.
+             */
+            given_at?: string | null;
         };
         /** @description One event of a stream, by its fields. */
         ServerSentEvent: {
@@ -4634,7 +4872,7 @@ export interface operations {
                     "application/json": components["schemas"]["UploadedBackup"];
                 };
             };
-            /** @description It is no backup of a server, or damaged */
+            /** @description It is no backup of a server, or damaged, or it came too slowly */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4724,7 +4962,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The cluster of the server does not run, or others send files; see `Retry-After` */
+            /** @description The cluster of the server does not run, or you or others send files; see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9015,6 +9253,265 @@ export interface operations {
             };
         };
     };
+    put_guild_schedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                guild_id: string;
+                /** @description The schedule */
+                schedule: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BackupSchedule"];
+            };
+        };
+        responses: {
+            /** @description As it is stored */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobSchedule"];
+                };
+            };
+            /** @description A value is out of its bounds, or the server has as many as it may */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No token, or not a valid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The user may not schedule backups in this server */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It is not this server's, or no backups are made by it, or the bot is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is scheduled has to be agreed to in this server */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The bot's clusters are starting or out of reach */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Another daemon answered unexpectedly */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Another daemon cannot be reached; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    remove_guild_schedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                guild_id: string;
+                /** @description The schedule */
+                schedule: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No token, or not a valid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The user may not schedule backups in this server */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such schedule of this server, or the bot is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It cannot be removed at this moment */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The bot's clusters are starting or out of reach */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Another daemon answered unexpectedly */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Another daemon cannot be reached; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     execute_setting: {
         parameters: {
             query?: never;
@@ -11168,6 +11665,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description An earlier consent is being ended at Discord; allow it once more */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description Too many requests; see `Retry-After` */
             429: {
                 headers: {
@@ -11779,6 +12285,71 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Nobody signed in, no proxy vouches for the request, or the user is no operator */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A part of the platform is not available; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_proxy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether the platform has a proxy, and what that says of itself */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProxyStatus"];
                 };
             };
             /** @description The query, the path or the credentials cannot be read; the message says why */
@@ -13127,6 +13698,408 @@ export interface operations {
                 };
             };
             /** @description A part of the platform is not available; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_my_consents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsentList"];
+                };
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No token, or not a valid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The token belongs to somebody else or is limited to less, or its user is banned or may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A part of the platform is not available; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_my_consent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                server: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its name, and since when it may */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerConsent"];
+                };
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No token, or Discord wants a new login */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description You are not in it, or the token is limited */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The bot is not in it */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, here or at Discord */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Discord answered unexpectedly */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Discord cannot be reached */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    begin_my_consent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                server: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Go there */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsentPage"];
+                };
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Nobody is signed in, or Discord wants a new login */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No browser's session, no page of this site, or you are not in the server */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The bot is not in it */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, here or at Discord */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Discord answered unexpectedly */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Discord cannot be reached, or no application is configured */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    remove_my_consent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                server: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It may not */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No token, or not a valid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The token belongs to somebody else or is limited to less, or its user is banned or may not do this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is nothing of this name */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something else is going on; try again */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The jobserver answered unexpectedly */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The jobserver cannot be reached; see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;

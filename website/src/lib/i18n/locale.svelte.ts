@@ -32,16 +32,12 @@ export type Catalogue<Key extends string = string> = { en: Texts<Key> } & Record
  * The catalogue of an area: its English texts and, by the names of their files, those of the other languages. A file
  * `de.ts` exports `de`.
  */
-export function catalogue<Key extends string>(
-  en: Texts<Key>,
-  files: Record<string, () => Promise<unknown>>
-): Catalogue<Key> {
-  const load = (code: Code) => async () => {
-    const [, file] = Object.entries(files).find(([path]) => path.endsWith(`/${code}.ts`))!;
-    return ((await file()) as Record<string, Texts<Key>>)[code]!;
-  };
-  const codes = (Object.keys(LANGUAGES) as Code[]).filter((code) => code !== 'en');
-  return { en, ...Object.fromEntries(codes.map((code) => [code, load(code)])) } as Catalogue<Key>;
+export function catalogue<Key extends string>(en: Texts<Key>, files: Record<string, () => Promise<unknown>>) {
+  const others = Object.entries(files).map(([path, load]) => {
+    const code = path.replace(/.*\/|\.ts$/g, '');
+    return [code, async () => ((await load()) as Record<string, Texts<Key>>)[code]];
+  });
+  return { en, ...Object.fromEntries(others) } as Catalogue<Key>;
 }
 
 export const KIT: Catalogue<KitKey> = catalogue(kit, import.meta.glob(['./kit/*.ts', '!./kit/en.ts']));

@@ -73,7 +73,6 @@ export const ar: Texts<DashboardKey> = {
   'kind.mass_ban': 'حظر جماعي',
   'kind.guild_rejoin_members': 'إعادة أناس',
   'kind.guild_upload_backup': 'نسخة من ملف',
-  'kind.guild_rejoin_members': 'إعادة أشخاص',
   'taskstate.pending': 'ينتظر',
   'taskstate.running': 'يعمل',
   'taskstate.completed': 'اكتمل',

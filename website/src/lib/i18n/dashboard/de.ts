@@ -78,7 +78,6 @@ export const de: Texts<DashboardKey> = {
   'kind.mass_ban': 'Massenbann',
   'kind.guild_rejoin_members': 'Leute zurückgeholt',
   'kind.guild_upload_backup': 'Sicherung aus einer Datei',
-  'kind.guild_rejoin_members': 'Leute wieder hereingeholt',
   'taskstate.pending': 'Wartet',
   'taskstate.running': 'Läuft',
   'taskstate.completed': 'Fertig',

@@ -75,7 +75,6 @@ export const en = {
   'kind.mass_ban': 'Mass ban',
   'kind.guild_rejoin_members': 'People brought back',
   'kind.guild_upload_backup': 'Backup from a file',
-  'kind.guild_rejoin_members': 'People let back in',
   'taskstate.pending': 'Waiting',
   'taskstate.running': 'Running',
   'taskstate.completed': 'Done',
