@@ -128,6 +128,11 @@ impl Ring {
         self.0.iter().rposition(|record| record.user == user)
     }
 
+    #[cfg(test)]
+    pub fn get(&self, user: u64) -> Option<&Record> {
+        self.position(user).and_then(|at| self.0.get(at))
+    }
+
     /// When the latest came.
     pub fn newest(&self) -> Option<Moment> {
         self.0.back().map(|last| last.at)
