@@ -59,12 +59,13 @@ impl Order {
     /// Whether a job was ordered so: whoever presses twice, or two people at once, get one.
     fn is_of(&self, row: &TaskRow) -> bool {
         let fields = &row.fields;
-        let text = |key: &str| fields[key].as_str().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let parts = fields["Parts"].as_array().into_iter().flatten();
         Parts::of(parts.filter_map(Value::as_str)) == self.parts
             && (fields["DryRun"] == true) == self.look
-            && short(text("PlanHash")) == short(self.approved.as_deref().unwrap_or_default())
-            && text("Undo").parse::<TaskId>().ok() == self.undo
+            && short(&text(&fields["PlanHash"]))
+                == short(self.approved.as_deref().unwrap_or_default())
+            && text(&fields["Undo"]).parse::<TaskId>().ok() == self.undo
     }
 
     /// One per press on what was shown, behind the put-back that was the latest then. The jobserver takes

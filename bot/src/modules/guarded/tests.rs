@@ -311,6 +311,7 @@ async fn everything_that_the_docs_promise_is_guarded() {
         let promise = promise.trim_start_matches("- ");
         let is_kept = match promise.split([':', ',']).next().unwrap() {
             "`/backups restore`" => operations.contains(&"restore"),
+            "`/members rejoin`" => operations.contains(&"rejoin"),
             "`/massban`" => {
                 let above = |most| json!({"scope": "server", "enabled": true, "bans_above": most});
                 operations.contains(&"mass_ban")

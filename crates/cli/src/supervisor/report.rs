@@ -143,7 +143,7 @@ mod tests {
     fn table_tells_where_to_go_and_how_to_stop() {
         let table = ready().to_string();
         for expected in [
-            "Dashboard    http://127.0.0.1:8081/",
+            "Website      http://127.0.0.1:8081/",
             "API docs",
             "Logs",
             "Stop         Ctrl-C",

@@ -104,41 +104,37 @@ async fn what_fell_is_told_once_however_often_a_deletion_fails(world: World) {
     let job = idle_job();
     let engine = world.engine(&job);
     engine.schedule("bot", monthly()).await.unwrap();
-    let running = engine.start(CancellationToken::new());
-    world.pass(32 * DAY).await;
-    let first = settled(&world, None).await;
-    // From here on nothing can be deleted, and what comes is poor.
-    job.away.store(true, Ordering::SeqCst);
-    job.poor.store(true, Ordering::SeqCst);
     let schedules = world.storage.schedules();
-    let asked_often = async {
-        while job.asked.load(Ordering::SeqCst) < 3 {
-            world.clock.sleep(SECOND).await;
-        }
-    };
-    world.pass(33 * DAY).await;
-    let another = async {
-        while schedules.of_guild(guild()).await.unwrap()[0].last_task == first {
-            world.clock.sleep(SECOND).await;
-        }
-    };
-    meanwhile(&world.clock, another).await;
-    world.pass(34 * DAY).await;
-    meanwhile(&world.clock, asked_often).await;
-    assert_eq!(schedules.troubles(None, 9).await.unwrap(), []);
-    job.away.store(false, Ordering::SeqCst);
-    let told = async {
+    let told = async || {
         loop {
-            let troubles = schedules.troubles(None, 9).await.unwrap();
-            if !troubles.is_empty() {
-                return troubles;
+            if let Some(trouble) = schedules.troubles(None, 9).await.unwrap().pop() {
+                return trouble;
             }
             world.clock.sleep(SECOND).await;
         }
     };
-    let told = meanwhile(&world.clock, told).await;
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0].text, Trouble::FALLEN);
+    let running = engine.start(CancellationToken::new());
+    world.pass(32 * DAY).await;
+    settled(&world, None).await;
+    // From here on nothing can be deleted, and whatever is the newest is poor.
+    job.away.store(true, Ordering::SeqCst);
+    job.poor.store(true, Ordering::SeqCst);
+    world.pass(33 * DAY).await;
+    let first = meanwhile(&world.clock, told()).await;
+    assert_eq!(first.text, Trouble::FALLEN);
+    assert!(schedules.tell(&first).await.unwrap());
+    let before = job.asked.load(Ordering::SeqCst);
+    world.pass(34 * DAY).await;
+    let asked_often = async {
+        while job.asked.load(Ordering::SeqCst) < before + 3 {
+            world.clock.sleep(SECOND).await;
+        }
+    };
+    meanwhile(&world.clock, asked_often).await;
+    assert_eq!(schedules.troubles(None, 9).await.unwrap(), []);
+    job.away.store(false, Ordering::SeqCst);
+    let second = meanwhile(&world.clock, told()).await;
+    assert_eq!(second.text, Trouble::FALLEN);
     running.abort();
 }
 
