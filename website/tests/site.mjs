@@ -442,6 +442,7 @@ export async function startSite() {
     '/jobs/summary': [200, { pending: 1, running: 2, completed: 1300, failed: 4 }],
     '/mewld/api/instance-list': [200, fleet()],
     '/mewld/api/action-logs': [200, LOG],
+    '/mewld/api/proxy': [200, { enabled: false, report: null }],
     '/mewld/api/cluster-health': [200, { locked: false, health: health([0, 1]) }],
     ...serverAnswers()
   };

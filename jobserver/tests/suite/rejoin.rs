@@ -210,6 +210,7 @@ async fn what_was_taken_back_ends_at_discord_too() {
         let me = world.sandbox.rest.join("/api/v10/users/@me").unwrap();
         let token = secrecy::ExposeSecret::expose_secret(&tokens.access);
         let asked = reqwest::Client::new().get(me).bearer_auth(token);
+        let asked = asked.header("user-agent", "DiscordBot (https://example.com, 1)");
         asked.send().await.unwrap().status().is_success()
     };
     assert!(is_good().await);

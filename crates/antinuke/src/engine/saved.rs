@@ -107,12 +107,14 @@ impl Engine {
         engine.seen.0 = saved.seen.into();
         let actors = saved.actors.into_iter();
         engine.actors = actors.map(|(id, actor)| (id, Box::new(actor))).collect();
-        // What was under way may have held: of that the log and their roles tell.
-        let acting = engine.actors.iter_mut();
-        for (user, actor) in acting.filter(|(_, a)| matches!(a.state, State::Acting { .. })) {
+        for (user, actor) in &mut engine.actors {
+            // Members are not written down: an answer of earlier is not known any more.
             actor.asked = false;
             actor.fetched = false;
-            engine.late.insert(*user);
+            // What was under way may have held: of that the log and their roles tell.
+            if matches!(actor.state, State::Acting { .. }) {
+                engine.late.insert(*user);
+            }
         }
         let evidence = saved.acts.into_iter().map(|saved| Evidence {
             actor: saved.actor,

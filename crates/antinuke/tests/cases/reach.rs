@@ -349,3 +349,28 @@ fn nobody_waits_in_a_dry_run_once_protection_is_on() {
     move_up(&mut world);
     world.nobody_punished();
 }
+
+/// What was known of members is not written down, and that it was known must not be either: nobody is banned for
+/// roles that were not asked for.
+#[test]
+fn whose_roles_were_known_before_a_restart_is_asked_for_again() {
+    let mut world = World::new();
+    restart(&mut world);
+    begin(&mut world);
+    for n in 0..3 {
+        world.delete_channel(ADMIN, n);
+    }
+    assert_eq!(asked_for(&world), [ADMIN]);
+    answer(&mut world, ADMIN, &[ADMIN_ROLE]);
+    world.nobody_punished();
+
+    restart(&mut world);
+    begin(&mut world);
+    world.delete_channel(ADMIN, 3);
+    assert_eq!(asked_for(&world), [ADMIN]);
+    world.nobody_punished();
+    answer(&mut world, ADMIN, &[ADMIN_ROLE]);
+    assert!(world.is_contained(ADMIN));
+    assert_eq!(world.calls_of(Rung::TakeRoles).len(), 1);
+    assert_eq!(world.calls_of(Rung::Ban).len(), 0);
+}

@@ -208,7 +208,7 @@ async fn nobody_hears_of_rogues_who_have_been_there_for_long() {
     let nuke = NewDrill {
         actors: Some(3),
         account_age_days: Some(400),
-        ..order(DrillKind::Nuke, 1, 5.0)
+        ..order(DrillKind::Nuke, 3, 5.0)
     };
     let report = end(&ctl, start(&ctl, &nuke).await).await;
     let moved = until_the_first_channel(&mut session).await;

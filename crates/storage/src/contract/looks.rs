@@ -196,7 +196,7 @@ async fn fill(engine: &Engine) {
     );
     let token = format!(
         "INSERT INTO web_api_tokens (id, token_hash, owner, name, created_at, expires_at) \
-         {numbers} SELECT {}, {hash}, 'u/1', 'later', {at}, {at} FROM numbers",
+         {numbers} SELECT {}, {hash}, 'u/' || n, 'later', {at}, {at} FROM numbers",
         id.replace("KIND", "9000")
     );
     let webhook = format!(
