@@ -86,7 +86,7 @@ async fn every_page_is_accessible_in_every_state_and_theme_and_holds_every_langu
     let report = browser::run_alone("accessibility.mjs", &[]).await.unwrap();
     assert_eq!(
         (&report["states"], &report["languages"]),
-        (&json!(80), &json!(5)),
+        (&json!(83), &json!(5)),
         "{report}"
     );
 }

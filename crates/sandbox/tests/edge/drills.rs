@@ -210,7 +210,7 @@ async fn nobody_hears_of_rogues_who_have_been_there_for_long() {
         account_age_days: Some(400),
         ..order(DrillKind::Nuke, 3, 5.0)
     };
-    let report = end(&ctl, start(&ctl, &nuke).await).await;
+    let report = play(&b, &ctl, &nuke).await;
     let moved = until_the_first_channel(&mut session).await;
     // Roles that only move leave no entry, and the rogues' own is one of them.
     let helpers = moved.iter().find(|role| role["name"] == "Helpers").unwrap();

@@ -64,7 +64,7 @@ export const ar: Texts<AboutKey> = {
   'consent.given': 'مسموح',
   'consent.isGiven': 'يجوز لـ{name} أن يُدخلك من جديد. سمحت بذلك',
   'consent.remove': 'تراجَع عنه',
-  'consent.removeNamed': 'تراجَع عمّا سمحت به لـ{name}',
+  'consent.removeNamed': 'تراجَع عنه: {name}',
   'consent.removed': 'تم التراجع عنه.',
   'consent.what': 'ما الذي تسمح به',
   'consent.whatText': 'يجوز لهذا الخادم، ولا لغيره، أن يجعلك عضوًا من جديد بمساعدة AntiRaid. لا يحدث شيء ما دمت فيه، ومن حُظر هناك يبقى خارجًا. ولا تعود أدوارك بذلك.',

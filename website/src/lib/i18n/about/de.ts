@@ -64,7 +64,7 @@ export const de: Texts<AboutKey> = {
   'consent.given': 'Erlaubt',
   'consent.isGiven': '{name} darf dich wieder hereinlassen. Erlaubt hast du es',
   'consent.remove': 'Zurücknehmen',
-  'consent.removeNamed': 'Zurücknehmen, was du {name} erlaubt hast',
+  'consent.removeNamed': 'Zurücknehmen: {name}',
   'consent.removed': 'Es ist zurückgenommen.',
   'consent.what': 'Was du erlaubst',
   'consent.whatText': 'Dieser Server, und kein anderer, darf dich mit Hilfe von AntiRaid wieder zum Mitglied machen. Solange du dort bist, geschieht nichts, und wer dort gebannt ist, bleibt draußen. Deine Rollen kommen dadurch nicht zurück.',

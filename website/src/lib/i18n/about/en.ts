@@ -64,7 +64,7 @@ export const en = {
   'consent.given': 'Allowed',
   'consent.isGiven': '{name} may let you back in. You allowed it',
   'consent.remove': 'Take it back',
-  'consent.removeNamed': 'Take back what you allowed {name}',
+  'consent.removeNamed': 'Take it back: {name}',
   'consent.removed': 'It is taken back.',
   'consent.what': 'What you allow',
   'consent.whatText': 'This server, and no other, may make you a member again with the help of AntiRaid. Nothing happens while you are in it, and whoever is banned there stays out. Your roles do not come by it.',
