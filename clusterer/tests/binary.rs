@@ -96,7 +96,7 @@ impl World {
         let port = ports.base();
         let config = format!(
             "discord_auth:\n  token: \"token\"\ndiscord:\n  api_base: \"{}\"\nmeta:\n  clusterer_port: {port}\n  \
-             bot_iserver_base_port: 20000\n  jobserver_secrets:\n    api: \"{SECRET}\"\n    bot: \"b{SECRET}\"\nproxy: {{enabled: false}}\n",
+             bot_iserver_base_port: 20000\n  jobserver_secrets:\n    api: \"{SECRET}\"\n    bot: \"b{SECRET}\"\n",
             discord.uri(),
         );
         fs::write(directory.path().join("config.yaml"), config).unwrap();

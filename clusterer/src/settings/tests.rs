@@ -14,7 +14,6 @@ fn world() -> World {
     let directory = tempfile::tempdir().unwrap();
     let mut config = Config::embedded(&directory.path().join("data"), Environment::Staging);
     config.discord_auth.token = Some("token".into());
-    config.proxy.enabled = false;
     fs::write(directory.path().join(BOT_BINARY), "").unwrap();
     let surroundings = Surroundings {
         variables: HashMap::from([("HOME".to_owned(), "/home/op".to_owned())]),

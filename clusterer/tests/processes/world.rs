@@ -89,7 +89,6 @@ impl World {
         let mut config = Config::embedded(&directory.path().join("data"), Environment::Staging);
         config.discord_auth.token = Some("token".into());
         config.discord.api_base = discord.uri().parse().unwrap();
-        config.proxy.enabled = false;
         config.meta.bot_iserver_base_port = 20_000;
         config.meta.jobserver_secrets = BTreeMap::from([
             ("api".to_owned(), SECRET.into()),

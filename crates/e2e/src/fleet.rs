@@ -513,8 +513,7 @@ impl Host {
                  discord:\n  api_base: \"{rest}\"\n  cdn_base: \"{rest}\"\n\
                  meta:\n  redis_url: \"{bus}\"\n  clusterer_port: {port}\n  \
                  bot_iserver_base_port: {iservers}\n  jobserver_secrets:\n    \
-                 api: \"{SECRET}\"\n    bot: \"b{SECRET}\"\n    cli: \"c{SECRET}\"\n\
-                 proxy: {{enabled: false}}\n",
+                 api: \"{SECRET}\"\n    bot: \"b{SECRET}\"\n    cli: \"c{SECRET}\"\n",
             ),
         )?;
         fs::write(dir.path().join("bot.env"), variables)?;

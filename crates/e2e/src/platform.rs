@@ -136,8 +136,7 @@ impl Platform {
         Self::start_with(dir, engines, &more).await
     }
 
-    /// [`Platform::start`] with more groups of the configuration. There is a proxy only if `proxy:` is one
-    /// of them.
+    /// [`Platform::start`] with more groups of the configuration.
     ///
     /// # Errors
     /// With the tail of every log when the platform does not come up.
@@ -159,10 +158,6 @@ impl Platform {
         let channel = format!("ar_clusters/{}", uuid::Uuid::new_v4().simple());
         let mut config = engines.config(&channel, meta);
         config.push_str(more);
-        // Most look at Discord's sessions and limits themselves, which the proxy would keep for them.
-        if !more.lines().any(|line| line.starts_with("proxy:")) {
-            config.push_str("proxy: {enabled: false}\n");
-        }
         let config_path = root.join("config.yaml");
         std::fs::write(&config_path, config)?;
         // It may hold secrets.

@@ -310,9 +310,9 @@ mod tests {
         drop(taken);
         let _taken = TcpListener::bind(config.gateway_proxy_address()).unwrap();
         let mut config = config;
-        assert_eq!(ports(&config, false)[0].status, Status::Failed);
-        config.proxy.enabled = false;
         assert_eq!(ports(&config, false)[0].status, Status::Ok, "it is off");
+        config.proxy.enabled = true;
+        assert_eq!(ports(&config, false)[0].status, Status::Failed);
     }
 
     #[test]

@@ -129,8 +129,8 @@ pub enum FileError {
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error(
     "`proxy.enabled` does not go with `shard_range` in the cluster file: the proxy of each host \
-     would open all shards, and Discord would end the sessions of the others. Turn it off on \
-     every host (`proxy.enabled: false`), or run the bot on one"
+     would open all shards, and Discord would end the sessions of the others. Turn the proxy off \
+     on every host, or run the bot on one"
 )]
 pub struct ProxyPerHost;
 

@@ -572,7 +572,7 @@ fn proxy() -> Group {
                 "enabled",
                 Flag(|draft| &mut draft.config.proxy.enabled),
                 "Start the proxy: the bot's clusters connect to it, and every daemon calls Discord through\n\
-                 it unless meta.proxy names another. Several hosts of one bot (`shard_range`) have it off.",
+                 it unless meta.proxy names another.",
             )
             .fixed()
             .readers(PROXY | WEBSERVER | CLUSTERER | BOT),

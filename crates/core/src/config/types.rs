@@ -145,7 +145,7 @@ impl Proxy {
 impl Default for Proxy {
     fn default() -> Self {
         Self {
-            enabled: true,
+            enabled: false,
             rest_port: 3219,
             global_limit: 0,
             intents: Self::INTENTS,

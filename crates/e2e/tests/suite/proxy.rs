@@ -14,8 +14,6 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::Instant;
 
-/// Nothing is said about the proxy, so there is one.
-const AS_IT_COMES: &str = "proxy: {}\n";
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// Discord's sessions and how often each was resumed.
@@ -96,8 +94,9 @@ async fn proxy_pid(platform: &Platform, not: Option<u32>) -> u32 {
 
 #[tokio::test]
 async fn discord_sees_neither_the_bot_nor_the_proxy_restart() {
+    let enabled = "proxy:\n  enabled: true\n";
     let directory = TempDir::new().unwrap();
-    let platform = Platform::start_with(directory, Engines::Embedded, AS_IT_COMES)
+    let platform = Platform::start_with(directory, Engines::Embedded, enabled)
         .await
         .unwrap();
     let before = sessions(&platform).await;
@@ -150,8 +149,9 @@ async fn discord_sees_neither_the_bot_nor_the_proxy_restart() {
 /// through it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attacks_are_stopped_through_the_proxy() {
+    let enabled = "proxy:\n  enabled: true\n";
     let directory = TempDir::new().unwrap();
-    let platform = Platform::start_with(directory, Engines::Embedded, AS_IT_COMES)
+    let platform = Platform::start_with(directory, Engines::Embedded, enabled)
         .await
         .unwrap();
     let ground = Ground::level(&platform).await.unwrap();

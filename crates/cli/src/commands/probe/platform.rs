@@ -245,7 +245,6 @@ mod tests {
         assert_eq!(cluster_file(&loaded).len(), 2, "everything is said at once");
         // One of several hosts.
         fs::write(&file, "fixed_shard_count: 4\nshard_range: \"0-1\"\n").unwrap();
-        loaded.config.proxy.enabled = false;
         assert_eq!(cluster_file(&loaded)[0].status, Status::Ok);
         loaded.config.proxy.enabled = true;
         let found = cluster_file(&loaded);

@@ -198,16 +198,15 @@ fn ports_that_meet_are_problems() {
 #[test]
 fn a_daemon_that_is_off_takes_no_port() {
     let range = "meta: {bot_iserver_base_port: {staging: 3200, prod: 3300}}\n";
-    let off = "proxy: {enabled: false}\n";
-    assert_eq!(Place::with(&format!("{range}{off}")).warnings(), "");
-    let error = Place::with(range).error();
+    assert_eq!(Place::with(range).warnings(), "");
+    let error = Place::with(&format!("{range}proxy: {{enabled: true}}\n")).error();
     assert!(
         error.contains("contains 3220, the port of simple_gateway_proxy.port"),
         "{error}"
     );
     let listener = "meta: {admin_port: 3220}\n";
-    assert_eq!(Place::with(&format!("{listener}{off}")).warnings(), "");
-    let error = Place::with(listener).error();
+    assert_eq!(Place::with(listener).warnings(), "");
+    let error = Place::with(&format!("{listener}proxy: {{enabled: true}}\n")).error();
     assert!(error.contains("3220 is also the port of"), "{error}");
 }
 

@@ -136,7 +136,7 @@ meta:
   support_server: https://discord.gg/example
   presence: [one, "two: three"]
 simple_gateway_proxy: {{ port: 9086, url: http://proxy.internal:9086 }}
-proxy: {{ enabled: false, intents: 513, shards: 8, client_shards: 16, resume_window: 60, replay_mb: 7, client_queue_mb: 3, admin_secret: admin }}
+proxy: {{ enabled: true, intents: 513, shards: 8, client_shards: 16, resume_window: 60, replay_mb: 7, client_queue_mb: 3, admin_secret: admin }}
 jobs: {{ capacity: 9, keep_days: 0 }}
 object_storage: {{ type: s3-like, path: bucket, endpoint: "127.0.0.1:9000", cdn_endpoint: "https://cdn.example.com/b", access_key: ak, secret_key: sk, region: eu-west-3, secure: false }}
 plans: {{ free: {{ total_max_messages: 5000, guild_asset_reencode_quality: 10 }} }}
