@@ -19,7 +19,7 @@ use crate::error::ApiError;
 const STALL: Duration = Duration::from_secs(30);
 /// Bytes in a second, on the whole, that a file comes with at least: whoever sends less holds a place that others
 /// need. A slow line of a home has more.
-const LEAST: u64 = 32 * 1024;
+const LEAST: u64 = 128 * 1024;
 /// How fast it is shows after so long.
 const GRACE: Duration = Duration::from_secs(30);
 /// Written at a time.
@@ -76,7 +76,7 @@ impl Brought {
             }
             if is_too_slow(size as u64, waited) {
                 return Err(broken(
-                    "the file came too slowly: it takes 32 KiB in a second",
+                    "the file came too slowly: it takes 128 KiB in a second",
                 ));
             }
             digest.update(&bytes);

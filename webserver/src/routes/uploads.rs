@@ -43,7 +43,7 @@ pub fn patience(request: &Request) -> Option<Duration> {
 /// Bring a backup.
 ///
 /// The body is the file. It is verified, all of it where it is not encrypted, before it is kept, for 30
-/// days at most; a server has room for ten. You send one at a time, with at least 32 KiB in a second. Give the id as `BackupSource` of a restore or its plan, inspect
+/// days at most; a server has room for ten. You send one at a time, with at least 128 KiB in a second. Give the id as `BackupSource` of a restore or its plan, inspect
 /// or compare it as any other. What it says counts as a stranger's word: only the owner and administrators
 /// restore it, and ids in it are not followed.
 #[utoipa::path(post, path = "/guilds/{guild_id}/backups", tag = "Tasks", operation_id = "upload_backup",
