@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
 
 use crate::deadline::{CallError, within};
 use crate::guard::Guard;
@@ -55,6 +56,8 @@ pub(crate) struct Inner {
     wake: Notify,
     hints: Mutex<VecDeque<Hint>>,
     running: Mutex<HashMap<TaskId, Run>>,
+    /// Schedules of which it was said that what they made has fallen, and of which task, until that task is done with.
+    fallen: Mutex<HashMap<Uuid, TaskId>>,
 }
 
 /// A run of this process.
@@ -89,6 +92,7 @@ impl Engine {
             wake: Notify::new(),
             hints: Mutex::default(),
             running: Mutex::default(),
+            fallen: Mutex::default(),
         })
     }
 
@@ -386,6 +390,10 @@ impl Engine {
         if let Some(run) = self.running().get(&task) {
             run.held.stop(Stop::Cancelled);
         }
+    }
+
+    pub(crate) fn fallen(&self) -> MutexGuard<'_, HashMap<Uuid, TaskId>> {
+        lock(&self.fallen)
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<TaskId, Run>> {

@@ -115,6 +115,17 @@ async fn retain(
             return Ok(false);
         }
     };
+    // What cannot be deleted now is looked at again, and is said once.
+    let said = engine.inner.fallen().get(&schedule.id).copied();
+    if has_fallen(&made, &appraisal) && said != schedule.last_task {
+        let complain = storage
+            .schedules()
+            .complain(schedule.id, Trouble::FALLEN, now);
+        within(deadline, complain).await?;
+        let task = schedule.last_task;
+        let mut fallen = engine.inner.fallen();
+        fallen.extend(task.map(|task| (schedule.id, task)));
+    }
     for task in surplus(&made, schedule.keep, &appraisal, now) {
         match let_go(engine, task).await {
             Ok(LetGo::Kept) => {}
@@ -131,13 +142,7 @@ async fn retain(
             }
         }
     }
-    // Last: what has to be looked at again would be complained of again.
-    if has_fallen(&made, &appraisal) {
-        let complain = storage
-            .schedules()
-            .complain(schedule.id, Trouble::FALLEN, now);
-        within(deadline, complain).await?;
-    }
+    engine.inner.fallen().remove(&schedule.id);
     Ok(true)
 }
 

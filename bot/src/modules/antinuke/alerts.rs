@@ -62,6 +62,10 @@ struct Telling {
     alert: Alert,
     attempts: u32,
     not_before: Duration,
+    /// An owner who cannot be written to now holds up nobody else.
+    owner_not_before: Duration,
+    /// What was tried last did not come to the channel.
+    channel_failed: bool,
     channel_told: bool,
     owner_told: bool,
 }
@@ -71,6 +75,15 @@ impl Telling {
     /// also where it is about an incident: that message is nobody's but the incident's.
     fn is_incident(&self) -> bool {
         self.alert.notice == Notice::Incident
+    }
+
+    /// Whether it may be dropped where too many wait. With the last word to a server that server is
+    /// forgotten.
+    fn gives_way(&self) -> bool {
+        !matches!(
+            self.alert.notice,
+            Notice::Incident | Notice::Expelled | Notice::Left
+        )
     }
 }
 
@@ -83,6 +96,8 @@ enum NotTold {
     Unread(#[from] StorageError),
     #[error("what there is to tell cannot be read: the database is silent")]
     Silent,
+    #[error("the owner cannot be written to yet")]
+    OwnerLater,
 }
 
 impl NotTold {
@@ -90,7 +105,7 @@ impl NotTold {
     fn passes(&self) -> bool {
         match self {
             Self::Discord(error) => error.is_transient() || error.is_ambiguous(),
-            Self::Unread(_) | Self::Silent => true,
+            Self::Unread(_) | Self::Silent | Self::OwnerLater => true,
         }
     }
 }
@@ -110,6 +125,8 @@ impl Alerts {
             alert,
             attempts: 0,
             not_before: Duration::ZERO,
+            owner_not_before: Duration::ZERO,
+            channel_failed: false,
             channel_told: false,
             owner_told: false,
         };
@@ -117,9 +134,16 @@ impl Alerts {
         match queue.find(guild, alert) {
             Some(waits) => {
                 let owner = waits.alert.owner || alert.owner;
-                let not_before = waits.not_before;
+                let failed = waits.channel_failed;
                 *waits = Telling {
-                    not_before,
+                    attempts: waits.attempts,
+                    not_before: if failed {
+                        waits.not_before
+                    } else {
+                        Duration::ZERO
+                    },
+                    owner_not_before: waits.owner_not_before,
+                    channel_failed: failed,
                     owner_told: waits.owner_told,
                     ..first
                 };
@@ -136,7 +160,11 @@ impl Alerts {
             Some(news) => {
                 news.alert.owner |= telling.alert.owner;
                 news.owner_told |= telling.owner_told;
-                news.not_before = telling.not_before;
+                news.attempts = telling.attempts;
+                news.owner_not_before = telling.owner_not_before;
+                if telling.channel_failed {
+                    (news.channel_failed, news.not_before) = (true, telling.not_before);
+                }
             }
             None => queue.add(guild, telling),
         }
@@ -210,10 +238,9 @@ impl Queue {
             metrics::counter!("bot_antinuke_alerts_dropped_total").increment(1);
             warn!(guild.id = %guild, "an alert is dropped: too many wait");
             let mut waiting = self.waiting.iter();
-            let notice = waiting.position(|(known, waits)| {
-                !waits.is_incident() && (*known == guild || !many_of_one)
-            });
-            match notice.filter(|_| telling.is_incident()) {
+            let notice = waiting
+                .position(|(known, waits)| waits.gives_way() && (*known == guild || !many_of_one));
+            match notice.filter(|_| !telling.gives_way()) {
                 Some(place) => self.waiting.remove(place),
                 None => return,
             };
@@ -265,9 +292,16 @@ impl Protection {
         if let Err(error) = self.tell_people(&server, &mut telling).await {
             let again = telling.attempts < ATTEMPTS || telling.is_incident();
             if error.passes() && again {
-                let pause = PAUSE * 2_u32.pow(telling.attempts.min(ATTEMPTS));
-                telling.attempts = telling.attempts.saturating_add(1);
-                telling.not_before = self.clock.monotonic() + pause;
+                if matches!(error, NotTold::OwnerLater) {
+                    telling.not_before = telling.owner_not_before;
+                } else {
+                    let pause = PAUSE * 2_u32.pow(telling.attempts.min(ATTEMPTS));
+                    telling.attempts = telling.attempts.saturating_add(1);
+                    telling.not_before = self.clock.monotonic() + pause;
+                    if !telling.channel_failed {
+                        telling.owner_not_before = telling.not_before;
+                    }
+                }
                 self.alerts.again(guild, telling);
                 return;
             }
@@ -281,6 +315,7 @@ impl Protection {
 
     async fn tell_people(&self, server: &Server, telling: &mut Telling) -> Result<(), NotTold> {
         let alert = telling.alert;
+        telling.channel_failed = true;
         let incident = match alert.incident.filter(|_| telling.is_incident()) {
             Some(id) => self.incident(server, id).await?,
             None => None,
@@ -312,10 +347,12 @@ impl Protection {
         };
         let channel = policy.alert_channel.and_then(|id| ChannelId::new(id.get()));
         let mut failed: Option<NotTold> = None;
+        telling.channel_failed = false;
         if let Some(channel) = channel.filter(|_| !telling.channel_told) {
             match self.show(server, channel, incident.as_ref(), &shown).await {
                 Ok(()) => telling.channel_told = true,
                 Err(error) if error.is_transient() || error.is_ambiguous() => {
+                    telling.channel_failed = true;
                     failed = Some(error.into());
                 }
                 Err(error) => {
@@ -324,7 +361,10 @@ impl Protection {
             }
         }
         let wanted = is_for_owner(&policy, alert, incident.as_ref(), telling.channel_told);
-        if let Some(owner) = owner.filter(|_| wanted && !telling.owner_told) {
+        let waits = self.clock.monotonic() < telling.owner_not_before;
+        if waits && wanted && owner.is_some() && !telling.owner_told {
+            failed.get_or_insert(NotTold::OwnerLater);
+        } else if let Some(owner) = owner.filter(|_| wanted && !telling.owner_told) {
             let at = incident
                 .as_ref()
                 .and_then(|incident| self.alerts.message(server.guild, incident.id));

@@ -20,6 +20,8 @@ use crate::markdown::{neutralise, shorten};
 use crate::text;
 
 const LOOK: Duration = Duration::from_secs(30);
+/// The same, once Discord says that direct channels are opened too fast.
+const REST: Duration = Duration::from_secs(10 * 60);
 /// A schedule that is due for so long and was not ordered is late: no jobserver runs.
 const LATE: Duration = Duration::from_secs(30 * 60);
 /// Schedules that are read at a time.
@@ -29,18 +31,40 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// Characters of a reason.
 const WHY: usize = 1000;
 
+/// What became of one alert.
+enum Told {
+    /// Told, or there is nobody who could be.
+    Done,
+    NotYet,
+    /// Nobody else can be written to for a while either.
+    TooFast,
+}
+
+impl Told {
+    fn of(done: Result<(), DiscordError>) -> Self {
+        match done {
+            Err(error) if error.is_too_fast() => Self::TooFast,
+            Err(error) if error.is_transient() => Self::NotYet,
+            _ => Self::Done,
+        }
+    }
+}
+
 impl Backups {
     /// Tells of what went wrong in the servers of this cluster. Never ends.
     pub(super) async fn tell(self: Arc<Self>, state: Arc<ClusterState>) {
         loop {
             self.clock.sleep(LOOK).await;
-            if let Err(error) = self.tell_all(&state).await {
-                warn!(error = %Chain(&error), "schedules were not looked at");
+            match self.tell_all(&state).await {
+                Ok(true) => {}
+                Ok(false) => self.clock.sleep(REST).await,
+                Err(error) => warn!(error = %Chain(&error), "schedules were not looked at"),
             }
         }
     }
 
-    async fn tell_all(&self, state: &ClusterState) -> Result<(), StorageError> {
+    /// `false`: Discord takes no more for now.
+    async fn tell_all(&self, state: &ClusterState) -> Result<bool, StorageError> {
         let store = self.storage.schedules();
         let ours = |schedule: &Schedule| {
             let guild = schedule.guild.filter(|_| schedule.name == CREATE_TASK)?;
@@ -58,8 +82,10 @@ impl Backups {
                     true => text!(language, "schedule-fallen"),
                     false => text!(language, "schedule-failed", why = why.as_str()),
                 };
-                if self.tell_one(guild, &trouble.schedule, said).await {
-                    store.tell(trouble).await?;
+                match self.tell_one(guild, &trouble.schedule, said).await {
+                    Told::Done => drop(store.tell(trouble).await?),
+                    Told::NotYet => {}
+                    Told::TooFast => return Ok(false),
                 }
             }
             match troubles.last() {
@@ -76,26 +102,27 @@ impl Backups {
                 };
                 let due = format!("<t:{}:f>", due.timestamp());
                 let said = |language| text!(language, "schedule-late", due = due.as_str());
-                if self.tell_one(guild, schedule, said).await {
-                    store.tell_late(schedule).await?;
+                match self.tell_one(guild, schedule, said).await {
+                    Told::Done => drop(store.tell_late(schedule).await?),
+                    Told::NotYet => {}
+                    Told::TooFast => return Ok(false),
                 }
             }
             match late.last() {
                 Some(last) if late.len() == BATCH as usize => after = Some(last.id),
-                _ => return Ok(()),
+                _ => return Ok(true),
             }
         }
     }
 
-    /// Whether that is done with: told, or there is nobody who could be.
     async fn tell_one(
         &self,
         guild: GuildId,
         schedule: &Schedule,
         said: impl Fn(Language) -> String,
-    ) -> bool {
+    ) -> Told {
         let Some(circle) = self.people.circle(guild) else {
-            return false;
+            return Told::NotYet;
         };
         let language = circle.language;
         let see = text!(language, "schedule-see", id = schedule.id.to_string());
@@ -106,27 +133,26 @@ impl Backups {
         fit(&mut body);
         if let Some(channel) = circle.alert_channel {
             match self.post(channel, &body).await {
-                Ok(()) => return true,
-                Err(error) if error.is_transient() => return false,
+                Ok(()) => return Told::Done,
+                Err(error) if error.is_transient() => return Told::NotYet,
                 Err(error) => {
                     warn!(guild.id = %guild, error = %Chain(&error), "the alert channel does not take alerts");
                 }
             }
         }
         let Some(owner) = circle.owner else {
-            return true;
+            return Told::Done;
         };
         let open = self.discord.post("/users/@me/channels").idempotent(true);
         let open = open.lane(Lane::Interactive).longest_wait(LONGEST);
         let channel = match open.json(&json!({"recipient_id": owner})).send().await {
             Ok(channel) => snowflake::typed::<ChannelId>(&channel["id"]),
-            Err(error) => return !error.is_transient(),
+            Err(error) => return Told::of(Err(error)),
         };
-        let Some(channel) = channel else { return true };
-        match self.post(channel, &body).await {
-            Ok(()) => true,
-            Err(error) => !error.is_transient(),
-        }
+        let Some(channel) = channel else {
+            return Told::Done;
+        };
+        Told::of(self.post(channel, &body).await)
     }
 
     async fn post(&self, channel: ChannelId, body: &Value) -> Result<(), DiscordError> {

@@ -160,7 +160,7 @@ impl Plan {
             .path
             .as_deref()
             .map(|path| environment.cluster_file(Some(path)));
-        // Both or neither: what is wrong with either is known before one of them is in force.
+        // What is wrong with either is known before one of them is in force.
         let copy = cluster_copy::read(source.as_deref(), self.bound(PROXY).is_some())?;
         let effective = self.data_dir.write_effective_config(&self.config)?;
         let target = environment.cluster_file(Some(&effective));

@@ -65,6 +65,8 @@ fn first(alert: Alert) -> Telling {
         alert,
         attempts: 0,
         not_before: Duration::ZERO,
+        owner_not_before: Duration::ZERO,
+        channel_failed: false,
         channel_told: false,
         owner_told: false,
     }
@@ -80,6 +82,50 @@ fn where_too_many_wait_an_incident_takes_the_place_of_a_notice() {
     alerts.push(guild(1), about(MAX_OF_ONE as u64 + 1));
     assert_eq!(alerts.waiting(guild(1)), [Id::new(9)]);
     assert_eq!(alerts.take(Duration::ZERO)[&guild(1)].len(), MAX_OF_ONE);
+}
+
+#[test]
+fn the_last_word_to_a_server_gives_way_to_nothing() {
+    let alerts = Alerts::default();
+    let last = Alert {
+        notice: Notice::Expelled,
+        ..about(1)
+    };
+    alerts.push(guild(1), last);
+    for user in 2..=MAX_OF_ONE as u64 {
+        alerts.push(guild(1), about(user));
+    }
+    alerts.push(guild(1), of_incident(9));
+    let taken = &alerts.take(Duration::ZERO)[&guild(1)];
+    assert_eq!(taken.len(), MAX_OF_ONE);
+    assert!(taken.iter().any(|telling| telling.alert == last));
+}
+
+#[test]
+fn an_owner_who_cannot_be_written_to_holds_up_no_news() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let alerts = Alerts::default();
+    let take = |now| alerts.take(now).remove(&guild(1)).map(|taken| taken[0]);
+    let fail = |telling: Telling| {
+        alerts.again(guild(1), telling);
+        drop(Turn(&alerts, guild(1)));
+    };
+    alerts.push(guild(1), of_incident(9));
+    let mut waits = take(Duration::ZERO).unwrap();
+    waits.channel_told = true;
+    (waits.not_before, waits.owner_not_before) = (HOUR, HOUR);
+    fail(waits);
+    assert_eq!(take(Duration::ZERO), None, "there is no news");
+    alerts.push(guild(1), of_incident(9));
+    let mut news = take(Duration::ZERO).unwrap();
+    let told = (news.channel_told, news.owner_not_before);
+    assert_eq!(told, (false, HOUR), "the owner has to wait as before");
+    // A channel that takes nothing is not asked with each piece of news.
+    (news.channel_failed, news.not_before) = (true, HOUR);
+    fail(news);
+    alerts.push(guild(1), of_incident(9));
+    assert_eq!(take(Duration::ZERO), None);
+    assert!(take(HOUR).is_some());
 }
 
 #[tokio::test]
