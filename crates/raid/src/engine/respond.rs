@@ -377,8 +377,11 @@ impl Engine {
         if let Some(turn) = self.owed.release.get_mut(&user.get()) {
             turn.ends(answer, now);
         }
-        if *answer == Answer::Later {
-            return Vec::new();
+        match answer {
+            Answer::Later => return Vec::new(),
+            // It stays owed: somebody may allow it.
+            Answer::Refused(_) => return self.told(Step::Release, answer),
+            Answer::Done | Answer::Gone => {}
         }
         self.owed.release.remove(&user.get());
         let wave = self.wave.as_mut();

@@ -389,6 +389,30 @@ fn a_hold_that_comes_after_its_end_is_ended() {
 }
 
 #[test]
+fn a_release_that_is_refused_stays_owed() {
+    let mut dice = Dice::new(5);
+    let mut world = World::with_history(&mut dice, 15.0, Mode::Ask);
+    world.live(fresh(&mut dice, START.plus(DAY), 20, 300.0));
+    let people = &world.wave().people;
+    let held = people.iter().find(|(_, of)| of.fate == Fate::Held);
+    let user = Id::new(*held.unwrap().0);
+    let release = Effect::Release { user };
+    let effects = world.engine.let_in(user, SOMEBODY, world.now);
+    assert!(effects.contains(&release), "{effects:?}");
+    let refused = Answer::Refused("Missing Permissions".to_owned());
+    world.engine.on_released(user, &refused, world.now);
+    let fate = |world: &World| world.wave().people[&user.get()].fate;
+    assert_eq!(fate(&world), Fate::Releasing, "they cannot act yet");
+    assert!(world.wave().refused.contains_key(&Step::Release));
+    restart(&mut world);
+    let effects = world.engine.tick(world.now.plus(6 * MINUTE));
+    assert!(effects.contains(&release), "{effects:?}");
+    world.engine.on_released(user, &Answer::Done, world.now);
+    assert_eq!(fate(&world), Fate::LetIn);
+    assert!(!world.wave().refused.contains_key(&Step::Release));
+}
+
+#[test]
 fn what_is_refused_is_not_done_and_is_tried_again() {
     let mut dice = Dice::new(13);
     let mut world = World::with_history(&mut dice, 15.0, Mode::Ask);
