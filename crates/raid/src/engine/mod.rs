@@ -1,5 +1,6 @@
 //! One server's engine: what it is told and what it makes of it.
 
+mod holds;
 mod names;
 mod owed;
 mod respond;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 
 use splashtail_guild::Id;
 
+use self::holds::Timeout;
 use self::names::Clusters;
 use self::owed::{Owed, Turn};
 use crate::arrival::{Arrival, Exempt};
@@ -120,6 +122,8 @@ pub struct Engine {
     /// There is a reason for a crowd until then.
     cause: Option<Moment>,
     owed: Owed,
+    /// Holds of ours, by whom they are about.
+    timeouts: BTreeMap<u64, Timeout>,
     /// Who asked to be let in, with what they are asked about.
     requests: BTreeMap<u64, Id>,
     /// When the oldest of those who wait for their ban began to wait.
@@ -150,6 +154,7 @@ impl Engine {
             warned: None,
             cause: None,
             owed: Owed::default(),
+            timeouts: BTreeMap::new(),
             requests: BTreeMap::new(),
             banning_since: None,
             ordering: Turn::default(),
