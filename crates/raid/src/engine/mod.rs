@@ -1,5 +1,6 @@
 //! One server's engine: what it is told and what it makes of it.
 
+mod exempt;
 mod holds;
 mod names;
 mod owed;

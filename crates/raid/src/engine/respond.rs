@@ -648,7 +648,7 @@ impl Owed {
 }
 
 /// Takes back what was done to somebody, bans excepted: they are lifted by job.
-fn spare(user: u64, person: &mut Person, owed: &mut Owed) {
+pub(super) fn spare(user: u64, person: &mut Person, owed: &mut Owed) {
     person.fate = match person.fate {
         Fate::Holding | Fate::Held | Fate::Releasing => {
             owed.release.entry(user).or_default();

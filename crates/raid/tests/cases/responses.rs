@@ -169,6 +169,53 @@ fn a_role_of_ones_own_does_not_help() {
 }
 
 #[test]
+fn who_is_exempt_by_now_is_let_go() {
+    // A newcomer who is held boosts.
+    let mut dice = Dice::new(5);
+    let mut world = World::with_history(&mut dice, 15.0, Mode::Ask);
+    world.live(fresh(&mut dice, START.plus(DAY), 20, 300.0));
+    let people = &world.wave().people;
+    let held = people
+        .iter()
+        .find(|(_, of)| of.fate == Fate::Held && of.standing == Standing::Raider);
+    let user = Id::new(*held.unwrap().0);
+    assert!(world.wave().waiting().contains(&user));
+    let effects = world.engine.exempted(user, Exempt::Booster, world.now);
+    assert!(effects.contains(&Effect::Release { user }), "{effects:?}");
+    world.take(effects);
+    assert_eq!(world.wave().people[&user.get()].fate, Fate::LetIn);
+    assert!(!world.wave().waiting().contains(&user));
+
+    // A helper who comes while the level is raised is given the staff's role.
+    let (mut world, _) = raid(6, Mode::Ask, |_, _| {});
+    let free = world
+        .wave()
+        .people
+        .iter()
+        .find(|(_, person)| person.fate == Fate::Free && person.standing >= Standing::Suspect);
+    let user = Id::new(*free.unwrap().0);
+    world.engine.exempted(user, Exempt::No, world.now);
+    assert!(!world.engine.clone().got_role(user, world.now).is_empty());
+    world.engine.exempted(user, Exempt::Staff, world.now);
+    assert!(world.engine.got_role(user, world.now).is_empty());
+
+    // Somebody boosts while a job bans them.
+    let (mut world, _) = raid(11, Mode::Ask, |_, _| {});
+    order(&mut world);
+    let of = world.wave().id;
+    world.engine.on_ordered(of, "the job", world.now);
+    let one = world.wave().order.as_ref().unwrap().users[0];
+    let effects = world.engine.exempted(one, Exempt::Booster, world.now);
+    let lift = Effect::Lift {
+        by: None,
+        job: "the job".to_owned(),
+        users: vec![one],
+        tries: 0,
+    };
+    assert!(effects.contains(&lift), "{effects:?}");
+}
+
+#[test]
 fn bans_that_stop_are_not_repeated_without_a_word() {
     let (mut world, _) = raid(7, Mode::Ask, |_, _| {});
     world.obeys = false;
