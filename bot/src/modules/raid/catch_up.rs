@@ -49,7 +49,7 @@ impl Watch {
                 watch.tell(&server, |engine| {
                     // Of who was there before it may have been missed, too.
                     let mut effects = engine.exempted(arrival.user, arrival.exempt, now);
-                    effects.extend(engine.arrived(StreamKind::Joins, arrival));
+                    effects.extend(engine.arrived_late(StreamKind::Joins, arrival, now));
                     effects
                 });
             }

@@ -139,6 +139,8 @@ pub struct Engine {
     judged: Option<(Moment, bool)>,
     /// Something happened since.
     unjudged: bool,
+    /// The present, while it is told who came in the past.
+    present: Option<Moment>,
 }
 
 impl Engine {
@@ -164,6 +166,7 @@ impl Engine {
             level: None,
             judged: None,
             unjudged: false,
+            present: None,
         }
     }
 
@@ -311,6 +314,20 @@ impl Engine {
         }
         self.forget(arrival.at);
         self.look(kind, arrival.at, Some(user), true)
+    }
+
+    /// Somebody came at a time of which it is told only now: they are judged by when they came, and what is
+    /// done about it begins now.
+    pub fn arrived_late(
+        &mut self,
+        kind: StreamKind,
+        arrival: &Arrival,
+        now: Moment,
+    ) -> Vec<Effect> {
+        self.present = Some(now);
+        let effects = self.arrived(kind, arrival);
+        self.present = None;
+        effects
     }
 
     /// Somebody who was there before, within a day: told again, or back after they went.

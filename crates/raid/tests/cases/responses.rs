@@ -216,6 +216,36 @@ fn who_is_exempt_by_now_is_let_go() {
 }
 
 #[test]
+fn who_is_told_of_late_is_held_from_now_on() {
+    for (late, pauses) in [(3 * HOUR, false), (5 * MINUTE, true)] {
+        let mut dice = Dice::new(13);
+        let mut world = World::with_history(&mut dice, 15.0, Mode::Ask);
+        let from = START.plus(DAY + 15 * HOUR);
+        let now = from.plus(late);
+        let mut effects = Vec::new();
+        for mut raider in fresh(&mut dice, from, 60, 300.0) {
+            raider.arrival.is_late = true;
+            let (joins, arrival) = (StreamKind::Joins, &raider.arrival);
+            effects.extend(world.engine.arrived_late(joins, arrival, now));
+        }
+        let until = effects.iter().filter_map(|effect| match effect {
+            Effect::Hold { until, .. } => Some(*until),
+            _ => None,
+        });
+        let until: Vec<_> = until.collect();
+        assert!(!until.is_empty() && until.iter().all(|until| *until == now.plus(HOUR)));
+        let mut paused = effects.iter().filter_map(|effect| match effect {
+            Effect::Pause { until } => Some(*until),
+            _ => None,
+        });
+        assert_eq!(paused.clone().count() > 0, pauses, "{effects:?}");
+        assert!(paused.all(|until| until > now));
+        let last = world.wave().last;
+        assert!(last < from.plus(MINUTE), "judged by when they came");
+    }
+}
+
+#[test]
 fn bans_that_stop_are_not_repeated_without_a_word() {
     let (mut world, _) = raid(7, Mode::Ask, |_, _| {});
     world.obeys = false;
