@@ -8,6 +8,7 @@ lockdown-too-many = Es bestehen schon { $most } Sperren. Hebe erst eine auf.
 lockdown-none = Nichts ist gesperrt.
 lockdown-lacks = Eine schnelle Sperre nimmt Rollen, was ich nicht zurückgeben könnte: Mir fehlt { $names }. Nimm die gründliche, oder gib mir das.
 lockdown-still-speaking = Eine schnelle Sperre ließe diesen Rollen ihre Stimme: { $roles }. Nimm sie ihnen, füge sie mit `/{ command-lockdown_roles } { command-lockdown_roles-update }` hinzu, oder nimm die gründliche Sperre.
+lockdown-no-channel = { $channel } lässt sich nicht für sich sperren. Nenne einen Kanal, in dem geschrieben oder gesprochen wird und den ich sehe: Ein Thread wird mit seinem Kanal gesperrt, eine Kategorie, indem du ihre Kanäle sperrst.
 lockdown-kind-quick = Schnelle Sperre
 lockdown-kind-traditional = Sperre aller Kanäle
 lockdown-kind-channel = Sperre von { $channel }

@@ -11,7 +11,7 @@ use splashtail_discord::permissions::bits;
 use splashtail_discord::snowflake::{array, bit_set, id};
 use splashtail_storage::{HoldRow, HoldState, LockdownRow, LockdownState, NewLockdown};
 
-use super::plan::{Kind, still_speaking};
+use super::plan::{Kind, is_lockable, still_speaking};
 use super::service::Lockdowns;
 use super::settings;
 use crate::app::{self, Context};
@@ -74,6 +74,9 @@ async fn lock(
     };
     if kind == Kind::Quick {
         check_quick(cx, &lockdowns, guild).await?;
+    }
+    if let Some(channel) = channel {
+        check_channel(cx, &lockdowns, guild, channel.get()).await?;
     }
     let new = NewLockdown {
         guild,
@@ -205,6 +208,26 @@ async fn check_quick(
         )));
     }
     Ok(())
+}
+
+/// A lock of one channel locks it.
+async fn check_channel(
+    cx: Context<'_>,
+    lockdowns: &Lockdowns,
+    guild: GuildId,
+    channel: u64,
+) -> Result<(), BotError> {
+    let own = app::reader_language(cx);
+    let unknown = |_| BotError::Input(text!(own, "protection-unknown-server"));
+    let (channels, _) = lockdowns.in_sight(guild).await.map_err(unknown)?;
+    match is_lockable(channel, &channels) {
+        true => Ok(()),
+        false => Err(BotError::Input(text!(
+            own,
+            "lockdown-no-channel",
+            channel = format!("<#{channel}>")
+        ))),
+    }
 }
 
 fn names(language: Language, set: u64) -> String {

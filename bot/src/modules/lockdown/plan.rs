@@ -84,6 +84,13 @@ pub(super) fn places(
     }
 }
 
+/// Whether a lock of this one channel locks anything: a thread and a category have no voice of their own,
+/// and what cannot be seen cannot be locked.
+pub(super) fn is_lockable(channel: u64, channels: &[Value]) -> bool {
+    let anybody = BTreeSet::from([0]);
+    !places(Kind::Channel, Some(channel), &anybody, channels).is_empty()
+}
+
 /// Roles that would still speak in a quick lock: they let people write by themselves.
 pub(super) fn still_speaking(critical: &BTreeSet<u64>, roles: &[Value]) -> Vec<u64> {
     let others = roles.iter().filter_map(|role| {
@@ -128,6 +135,9 @@ mod tests {
         );
         assert_eq!(one.len(), 2);
         assert_eq!(of(Kind::Channel, Some(99)), []);
+        assert!(is_lockable(10, &channels) && is_lockable(11, &channels));
+        assert!(!is_lockable(12, &channels), "a category");
+        assert!(!is_lockable(99, &channels), "a thread, or out of sight");
         let quick = of(Kind::Quick, None);
         assert!(quick.iter().all(|place| place.channel == 0));
         assert_eq!(quick[0].wanted & bits::VIEW_CHANNEL, 0);
