@@ -2,6 +2,7 @@
 
 lockdown-title = Sperre
 lockdown-begins = Sperre { $number } wird errichtet. `/{ command-lockdown } { command-lockdown-unlock } { command-lockdown-unlock.option-number }:{ $number }` beendet sie.
+lockdown-staff-silenced = Auch diese Rollen des Teams schweigen, wo ein Kanal ihnen Schreiben oder Verbinden nicht selbst erlaubt: { $roles }. Administratoren schweigen nicht.
 lockdown-ends = Sperre { $number } wird aufgehoben.
 lockdown-unknown = Es gibt keine Sperre { $number }, die besteht.
 lockdown-too-many = Es bestehen schon { $most } Sperren. Hebe erst eine auf.

@@ -2,6 +2,7 @@
 
 lockdown-title = Lockdown
 lockdown-begins = Lock { $number } is being put up. `/lockdown unlock number:{ $number }` ends it.
+lockdown-staff-silenced = These roles of the staff are silent, too, where a channel does not itself allow them to write or connect: { $roles }. Administrators are not.
 lockdown-ends = Lock { $number } is being taken away.
 lockdown-unknown = There is no lock { $number } that stands.
 lockdown-too-many = { $most } locks stand already. End one first.
