@@ -9,7 +9,7 @@ module-antinuke = Schutz
 module-raid = Raids
     .description = Hält Scharen von Konten auf, die angelegt wurden, um zu schaden
 module-lockdown = Sperre
-    .description = Lässt außer dem Team niemanden schreiben und sprechen
+    .description = Lässt Mitglieder weder schreiben noch sprechen
 module-guarded = Gesicherte Vorgänge
     .description = Lässt eine zweite Vertrauensperson zustimmen, bevor etwas dem Server schaden kann
 module-moderation = Moderation
@@ -471,7 +471,7 @@ command-settings-import = importieren
     .about-replace = Löschen, was die Datei nicht nennt (Vorgabe: nein)
 
 command-lockdown = sperre
-    .description = Außer dem Team schreibt und spricht niemand.
+    .description = Macht es in einem Server oder Kanal still.
 command-lockdown-lock = sperren
     .description = Lässt Mitglieder weder schreiben noch sprechen.
     .option-kind = art

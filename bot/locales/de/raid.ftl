@@ -54,6 +54,7 @@ raid-fate-free = nichts getan
 raid-fate-held = festgehalten
 raid-fate-banned = gebannt
 raid-fate-refused = abgelehnt
+raid-fate-releasing = wird hereingelassen
 raid-fate-letin = hereingelassen
 raid-fate-spared = nicht zu erreichen
 raid-family = { $what }: { $count } von { $of }, sonst { $usual } von 100

@@ -54,6 +54,7 @@ raid-fate-free = nothing done
 raid-fate-held = held
 raid-fate-banned = banned
 raid-fate-refused = refused
+raid-fate-releasing = being let in
 raid-fate-letin = let in
 raid-fate-spared = out of reach
 raid-family = { $what }: { $count } of { $of }, normally { $usual } of 100

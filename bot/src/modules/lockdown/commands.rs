@@ -1,6 +1,7 @@
 //! `/lockdown`.
 
 use std::collections::BTreeSet;
+use std::iter;
 
 use poise::CreateReply;
 use poise::serenity_prelude as serenity;
@@ -11,7 +12,7 @@ use splashtail_discord::permissions::bits;
 use splashtail_discord::snowflake::{array, bit_set, id};
 use splashtail_storage::{HoldRow, HoldState, LockdownRow, LockdownState, NewLockdown};
 
-use super::plan::{Kind, still_speaking};
+use super::plan::{Kind, is_lockable, silenced_staff, still_speaking};
 use super::service::Lockdowns;
 use super::settings;
 use crate::app::{self, Context};
@@ -38,7 +39,7 @@ enum KindChoice {
     Channel,
 }
 
-/// Nobody but staff writes and speaks.
+/// Keep a server or a channel silent.
 #[poise::command(
     slash_command,
     guild_only,
@@ -75,6 +76,9 @@ async fn lock(
     if kind == Kind::Quick {
         check_quick(cx, &lockdowns, guild).await?;
     }
+    if let Some(channel) = channel {
+        check_channel(cx, &lockdowns, guild, channel.get()).await?;
+    }
     let new = NewLockdown {
         guild,
         kind: kind.as_str().to_owned(),
@@ -98,7 +102,9 @@ async fn lock(
     };
     lockdowns.begin(guild, number);
     let said = text!(language, "lockdown-begins", number = number.to_string());
-    show(cx, vec![said]).await
+    let one = channel.map(|channel| channel.get());
+    let silenced = silenced(language, &lockdowns, guild, (kind, one)).await;
+    show(cx, iter::once(said).chain(silenced).collect()).await
 }
 
 /// End a lock.
@@ -205,6 +211,45 @@ async fn check_quick(
         )));
     }
     Ok(())
+}
+
+/// A lock of one channel locks it.
+async fn check_channel(
+    cx: Context<'_>,
+    lockdowns: &Lockdowns,
+    guild: GuildId,
+    channel: u64,
+) -> Result<(), BotError> {
+    let own = app::reader_language(cx);
+    let unknown = |_| BotError::Input(text!(own, "protection-unknown-server"));
+    let (channels, _) = lockdowns.in_sight(guild).await.map_err(unknown)?;
+    match is_lockable(channel, &channels) {
+        true => Ok(()),
+        false => Err(BotError::Input(text!(
+            own,
+            "lockdown-no-channel",
+            channel = format!("<#{channel}>")
+        ))),
+    }
+}
+
+/// Whom of the staff a lock silences, too. Where that cannot be read nothing is said: the lock does not
+/// depend on it.
+async fn silenced(
+    language: Language,
+    lockdowns: &Lockdowns,
+    guild: GuildId,
+    lock: (Kind, Option<u64>),
+) -> Option<String> {
+    if lock.0 == Kind::Quick {
+        return None;
+    }
+    let wishes = settings::stored(&lockdowns.storage, guild).await.ok()?;
+    let (channels, roles) = lockdowns.in_sight(guild).await.ok()?;
+    let staff = silenced_staff(lock, &wishes.roles(guild), &channels, &roles);
+    let named = staff.iter().take(NAMED).map(|role| format!("<@&{role}>"));
+    let named = named.collect::<Vec<_>>().join(", ");
+    (!staff.is_empty()).then(|| text!(language, "lockdown-staff-silenced", roles = named))
 }
 
 fn names(language: Language, set: u64) -> String {

@@ -1,4 +1,4 @@
-//! Lockdowns: nobody but staff writes and speaks, in the whole server or in one channel.
+//! Lockdowns: members neither write nor speak, in the whole server or in one channel.
 
 mod commands;
 mod locks;
@@ -42,11 +42,7 @@ impl Module for Lockdown {
     fn about(&self) -> About {
         About {
             docs: include_str!("docs.md"),
-            ..About::new(
-                ID,
-                "Lockdown",
-                "Keeps everybody but staff from writing and speaking",
-            )
+            ..About::new(ID, "Lockdown", "Keeps members from writing and speaking")
         }
     }
 

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use splashtail_discord::permissions::bits;
-use splashtail_discord::snowflake::{bit_set, id};
+use splashtail_discord::snowflake::{array, bit_set, id};
 
 use super::locks::SPEAKING;
 
 /// Kinds of channels in which people write or speak (Discord documentation, "Channel Types").
 const SPOKEN_IN: [u64; 6] = [0, 2, 5, 13, 15, 16];
+/// Those of them for which one connects.
+const CONNECTED_TO: [u64; 2] = [2, 13];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -84,6 +86,13 @@ pub(super) fn places(
     }
 }
 
+/// Whether a lock of this one channel locks anything: a thread and a category have no voice of their own,
+/// and what cannot be seen cannot be locked.
+pub(super) fn is_lockable(channel: u64, channels: &[Value]) -> bool {
+    let anybody = BTreeSet::from([0]);
+    !places(Kind::Channel, Some(channel), &anybody, channels).is_empty()
+}
+
 /// Roles that would still speak in a quick lock: they let people write by themselves.
 pub(super) fn still_speaking(critical: &BTreeSet<u64>, roles: &[Value]) -> Vec<u64> {
     let others = roles.iter().filter_map(|role| {
@@ -94,6 +103,45 @@ pub(super) fn still_speaking(critical: &BTreeSet<u64>, roles: &[Value]) -> Vec<u
         (speaks && !staff && !is_bots && !critical.contains(&role_id)).then_some(role_id)
     });
     others.collect()
+}
+
+/// Roles of the staff that fall silent with the members: what is denied to everyone in a channel beats what
+/// a role may in the whole server, and only what the channel itself allows the role beats that.
+pub(super) fn silenced_staff(
+    (kind, one): (Kind, Option<u64>),
+    critical: &BTreeSet<u64>,
+    channels: &[Value],
+    roles: &[Value],
+) -> Vec<u64> {
+    let locked = places(kind, one, critical, channels);
+    let locked: BTreeSet<u64> = locked.iter().map(|place| place.channel).collect();
+    let locked: Vec<&Value> = channels
+        .iter()
+        .filter(|channel| id(&channel["id"]).is_some_and(|id| locked.contains(&id)))
+        .collect();
+    let staff = roles.iter().filter_map(|role| {
+        let role_id = id(&role["id"])?;
+        let held = bit_set(&role["permissions"]);
+        let is_staff = held & STAFF != 0 && held & bits::ADMINISTRATOR == 0;
+        let is_bots = role["managed"] == true;
+        let is_silent = locked.iter().any(|channel| !allows(channel, role_id));
+        (is_staff && is_silent && !is_bots && !critical.contains(&role_id)).then_some(role_id)
+    });
+    staff.collect()
+}
+
+/// Whether a channel lets a role speak, whatever everyone may there.
+fn allows(channel: &Value, role: u64) -> bool {
+    let connects = channel["type"]
+        .as_u64()
+        .is_some_and(|kind| CONNECTED_TO.contains(&kind));
+    let voice = match connects {
+        true => bits::CONNECT,
+        false => bits::SEND_MESSAGES,
+    };
+    let mut overwrites = array(&channel["permission_overwrites"]).iter();
+    let own = overwrites.find(|overwrite| id(&overwrite["id"]) == Some(role));
+    own.is_some_and(|own| bit_set(&own["allow"]) & voice != 0)
 }
 
 /// Whoever holds one of these is to speak in a lock: they run the server.
@@ -128,9 +176,38 @@ mod tests {
         );
         assert_eq!(one.len(), 2);
         assert_eq!(of(Kind::Channel, Some(99)), []);
+        assert!(is_lockable(10, &channels) && is_lockable(11, &channels));
+        assert!(!is_lockable(12, &channels), "a category");
+        assert!(!is_lockable(99, &channels), "a thread, or out of sight");
         let quick = of(Kind::Quick, None);
         assert!(quick.iter().all(|place| place.channel == 0));
         assert_eq!(quick[0].wanted & bits::VIEW_CHANNEL, 0);
+    }
+
+    #[test]
+    fn staff_is_silent_where_no_channel_lets_them_speak() {
+        let role = |id: &str, permissions: u64, managed: bool| json!({"id": id, "permissions": permissions.to_string(), "managed": managed});
+        let roles = [
+            role("1", bits::SEND_MESSAGES, false),
+            role("2", bits::BAN_MEMBERS | bits::SEND_MESSAGES, false),
+            role("3", bits::KICK_MEMBERS, false),
+            role("4", bits::ADMINISTRATOR, false),
+            role("5", bits::KICK_MEMBERS, true),
+        ];
+        let allowed =
+            |bit: u64| json!([{"id": "2", "type": 0, "allow": bit.to_string(), "deny": "0"}]);
+        let channels = [
+            json!({"id": "10", "type": 0, "permission_overwrites": allowed(bits::SEND_MESSAGES)}),
+            json!({"id": "11", "type": 2, "permission_overwrites": allowed(bits::SEND_MESSAGES)}),
+            json!({"id": "12", "type": 2, "permission_overwrites": allowed(bits::CONNECT)}),
+        ];
+        let critical = BTreeSet::from([1]);
+        let of = |kind, one| silenced_staff((kind, one), &critical, &channels, &roles);
+        assert_eq!(of(Kind::Channel, Some(10)), [3]);
+        assert_eq!(of(Kind::Channel, Some(11)), [2, 3], "nobody connects");
+        assert_eq!(of(Kind::Channel, Some(12)), [3]);
+        assert_eq!(of(Kind::Traditional, None), [2, 3]);
+        assert!(of(Kind::Quick, None).is_empty(), "roles keep what they may");
     }
 
     #[test]

@@ -258,6 +258,13 @@ impl Lockdowns {
         Ok((array(&channels).to_vec(), array(&roles).to_vec()))
     }
 
+    /// Channels that can be seen, and roles.
+    pub async fn in_sight(&self, guild: GuildId) -> Result<(Vec<Value>, Vec<Value>), DiscordError> {
+        let (mut channels, roles) = self.lists(guild).await?;
+        channels.retain(|channel| !is_hidden(channel));
+        Ok((channels, roles))
+    }
+
     /// What people edit while a long lock is put up is neither overlooked nor taken back.
     async fn refresh(&self, guild: GuildId, ground: &mut Ground) -> Result<(), DiscordError> {
         if self.clock.monotonic().saturating_sub(ground.at) > FRESH {

@@ -148,7 +148,7 @@ impl Member {
         }
     }
 
-    fn exempt(&self, guild: GuildId, facts: &Facts, trust: Option<&Policy>) -> Exempt {
+    pub fn exempt(&self, guild: GuildId, facts: &Facts, trust: Option<&Policy>) -> Exempt {
         let roles: Vec<Id> = self.roles.iter().map(|role| Id::new(role.get())).collect();
         match () {
             () if facts
@@ -256,6 +256,10 @@ mod tests {
         assert_eq!(plain.at.0 % 1000, 400);
         let booster = arrives(json!({"premium_since": "2026-01-01T00:00:00Z"}));
         assert_eq!(booster.exempt, Exempt::Booster);
+        // An update that tells it says it, too.
+        let update = json!({"user": {"id": "7"}, "premium_since": "2026-12-01T11:00:00Z"});
+        let update: Member = serde_json::from_value(update).unwrap();
+        assert_eq!(update.exempt(guild, &facts, None), Exempt::Booster);
         let owner = arrives(json!({"user": {"id": "2", "username": "o"}}));
         assert_eq!(owner.exempt, Exempt::Owner);
         let bot = arrives(json!({"user": {"id": "9", "username": "b", "bot": true,

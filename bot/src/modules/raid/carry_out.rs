@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::json;
 use splashtail_core::telemetry::Chain;
 use splashtail_discord::{DiscordError, Request};
 use splashtail_guild::Id;
 use splashtail_raid::{Answer, Effect, Engine, Moment};
 use tracing::{info, warn};
 
+use super::arrivals::moment;
 use super::server::Server;
 use super::service::{Watch, paused};
 use crate::text;
@@ -48,13 +49,12 @@ impl Watch {
             Effect::Ban { users } => self.ban(server, users).await,
             Effect::Hold { user, until } => {
                 let reason = text!(language, "raid-reason-hold");
-                let until = instant(until).map(|until| until.to_rfc3339());
-                let answer = self.timeout(server, user, json!(until), &reason).await;
+                let answer = self.hold(server, user, until, &reason).await;
                 self.answered(server, |engine, now| engine.on_held(user, &answer, now));
             }
             Effect::Release { user } => {
                 let reason = text!(language, "raid-reason-release");
-                let answer = self.timeout(server, user, Value::Null, &reason).await;
+                let answer = self.release(server, user, &reason).await;
                 self.answered(server, |engine, now| engine.on_released(user, &answer, now));
             }
             Effect::Refuse { user } => {
@@ -135,7 +135,71 @@ impl Watch {
         self.done(server, "pause", put).await
     }
 
-    async fn timeout(&self, server: &Server, user: Id, until: Value, reason: &str) -> Answer {
+    /// Whom somebody else keeps from acting for longer is held already.
+    pub(super) async fn hold(
+        &self,
+        server: &Server,
+        user: Id,
+        until: Moment,
+        reason: &str,
+    ) -> Answer {
+        let found = match self.timed_out(server, user).await {
+            Ok(found) => found,
+            Err(error) => return answer(&Err(error)),
+        };
+        let (now, mut is_due) = (self.now(), false);
+        server.ask(|engine| {
+            is_due = engine.notes_hold(user, until, found, now);
+            Vec::new()
+        });
+        match is_due {
+            true => self.timeout(server, user, Some(until), reason).await,
+            false => Answer::Done,
+        }
+    }
+
+    /// Only a hold of ours ends, and what it took the place of is there again.
+    pub(super) async fn release(&self, server: &Server, user: Id, reason: &str) -> Answer {
+        let found = match self.timed_out(server, user).await {
+            Ok(found) => found,
+            Err(error) => return answer(&Err(error)),
+        };
+        let now = self.now();
+        let (is_own, before) = server.read(|engine| {
+            (
+                engine.is_own_hold(user, found),
+                engine.before_hold(user, now),
+            )
+        });
+        match is_own {
+            true => self.timeout(server, user, before, reason).await,
+            false => Answer::Done,
+        }
+    }
+
+    /// Until when somebody is timed out, by what Discord says now.
+    async fn timed_out(&self, server: &Server, user: Id) -> Result<Option<Moment>, DiscordError> {
+        let path = format!("/guilds/{}/members/{user}", server.guild);
+        match self.discord.get(path).longest_wait(PATIENT).send().await {
+            Ok(member) => {
+                let until = member["communication_disabled_until"].as_str();
+                Ok(until.and_then(|until| until.parse().ok()).map(moment))
+            }
+            Err(error) => {
+                warn!(guild.id = %server.guild, error = %Chain(&error), "a member's timeout cannot be read");
+                Err(error)
+            }
+        }
+    }
+
+    async fn timeout(
+        &self,
+        server: &Server,
+        user: Id,
+        until: Option<Moment>,
+        reason: &str,
+    ) -> Answer {
+        let until = until.and_then(instant).map(|until| until.to_rfc3339());
         let path = format!("/guilds/{}/members/{user}", server.guild);
         let patch = self.discord.patch(path).idempotent(true);
         let patch = patch.json(&json!({"communication_disabled_until": until}));

@@ -45,7 +45,13 @@ impl Watch {
             missed.sort_by_key(|arrival| arrival.at);
             for arrival in &mut missed {
                 arrival.is_late = true;
-                watch.tell(&server, |engine| engine.arrived(StreamKind::Joins, arrival));
+                let now = watch.now();
+                watch.tell(&server, |engine| {
+                    // Of who was there before it may have been missed, too.
+                    let mut effects = engine.exempted(arrival.user, arrival.exempt, now);
+                    effects.extend(engine.arrived_late(StreamKind::Joins, arrival, now));
+                    effects
+                });
             }
             server.state().unsaved |= !missed.is_empty();
         });

@@ -16,7 +16,8 @@ use crate::modules::Surroundings;
 const TICK: Duration = Duration::from_secs(1);
 /// Servers in which nothing happens have their turn once in so many ticks.
 const QUIET: u32 = 60;
-/// Servers come one after another when a process begins: so many ticks are waited for them.
+/// Servers come one after another when a process begins: for so many ticks each is taken up at once, and
+/// whoever comes later in the turn of those in which nothing happens.
 const FIRST: u32 = 600;
 const MOST_UNSETTLED: u32 = 5000;
 /// Once in so many ticks servers in which nothing happens are left to the database.
@@ -37,7 +38,11 @@ impl Watch {
         loop {
             self.clock.sleep(TICK).await;
             turn = turn.wrapping_add(1);
-            if turn <= FIRST {
+            if turn.is_multiple_of(FORGOTTEN) {
+                // A server that went while something was owed there may be back.
+                unsettled = None;
+            }
+            if takes_up(turn) {
                 self.go_on(&mut unsettled).await;
             }
             if turn.is_multiple_of(FORGOTTEN) {
@@ -162,6 +167,11 @@ impl Watch {
     }
 }
 
+/// Whether servers are looked for in which something is left to be done.
+const fn takes_up(turn: u32) -> bool {
+    turn <= FIRST || turn.is_multiple_of(QUIET)
+}
+
 fn row(server: &Server, wave: &Wave, at: chrono::DateTime<chrono::Utc>) -> WaveRow {
     let grade = match wave.grade {
         Grade::Calm => "calm",
@@ -177,5 +187,20 @@ fn row(server: &Server, wave: &Wave, at: chrono::DateTime<chrono::Utc>) -> WaveR
         document: serde_json::to_string(wave).unwrap_or_default(),
         alert: None,
         updated_at: at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_comes_late_is_taken_up_too() {
+        assert!((1..=FIRST).all(takes_up), "servers come one after another");
+        for hour in 1..24 {
+            let from = FIRST + hour * 3600;
+            let turns = (from..from + QUIET).filter(|turn| takes_up(*turn));
+            assert_eq!(turns.count(), 1, "once a minute, however late it is");
+        }
     }
 }

@@ -87,12 +87,14 @@ impl Listener for Ear {
             }
             EventKind::GuildMemberUpdate => {
                 let member: Member = event.decode()?;
+                let trust = watch.protection.policy(guild.id());
+                let exempt = member.exempt(guild.id(), &guild.facts(), trust.as_ref());
                 let (user, now) = (member.user.id, watch.now());
                 watch.tell(&server, |engine| {
-                    let mut effects = match member.pending {
-                        true => Vec::new(),
-                        false => engine.screened(user, now),
-                    };
+                    let mut effects = engine.exempted(user, exempt, now);
+                    if !member.pending {
+                        effects.extend(engine.screened(user, now));
+                    }
                     if !member.roles.is_empty() {
                         effects.extend(engine.got_role(user, now));
                     }

@@ -1,12 +1,17 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::DateTime;
+use http::Method;
 use serde_json::json;
 use splashtail_core::ids::{GuildId, ShardId, TaskId, UserId};
+use splashtail_discord::Discord;
 use splashtail_guild::Id;
-use splashtail_raid::Order;
+use splashtail_raid::{Answer, DAY, HOUR, Moment, Order};
 use splashtail_storage::{Creation, Idempotency, NewTask, Owner, Priority};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::Raid;
 use super::service::Watch;
@@ -116,4 +121,62 @@ async fn an_order_finds_its_own_job_and_none_that_failed_before() {
     };
     let known = watch.earlier(wave, &known).await.unwrap();
     assert_eq!(known, Some(task.id));
+}
+
+/// Somebody who is timed out until then.
+struct TimedOut(Arc<Mutex<Option<String>>>);
+
+impl Respond for TimedOut {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let mut until = self.0.lock().unwrap();
+        if request.method == Method::PATCH {
+            let body: serde_json::Value = request.body_json().unwrap();
+            let set = body["communication_disabled_until"].as_str();
+            *until = set.map(str::to_owned);
+        }
+        let member = json!({"user": {"id": "7"}, "communication_disabled_until": *until});
+        ResponseTemplate::new(200).set_body_json(member)
+    }
+}
+
+#[tokio::test]
+async fn a_timeout_of_somebody_else_stays() {
+    let until = Arc::new(Mutex::new(None));
+    let discord = MockServer::start().await;
+    Mock::given(any())
+        .respond_with(TimedOut(Arc::clone(&until)))
+        .mount(&discord)
+        .await;
+    let address = discord.uri().parse().unwrap();
+    let mut foundation = foundation::for_tests().await;
+    let clock = Arc::clone(&foundation.clock);
+    foundation.discord = Discord::new(&address, &address, &"token".into(), clock).unwrap();
+    let (watch, view) = (watch(&foundation), view());
+    let server = watch.load(&view).await;
+    let (user, now) = (Id::new(7), watch.now());
+    let stamp = |at: Moment| {
+        let at = DateTime::from_timestamp_millis(at.0.cast_signed()).unwrap();
+        Some(at.to_rfc3339())
+    };
+    let is = || until.lock().unwrap().clone();
+    let set = |to: Option<String>| *until.lock().unwrap() = to;
+
+    // A week of a moderator's is neither cut short nor ended.
+    let (ours, theirs) = (now.plus(HOUR), stamp(now.plus(7 * DAY)));
+    set(theirs.clone());
+    assert_eq!(watch.hold(&server, user, ours, "raid").await, Answer::Done);
+    assert_eq!(is(), theirs);
+    assert_eq!(watch.release(&server, user, "raid").await, Answer::Done);
+    assert_eq!(is(), theirs);
+
+    // What is ours ends, and what a moderator set meanwhile does not.
+    set(None);
+    watch.hold(&server, user, ours, "raid").await;
+    assert_eq!(is(), stamp(ours));
+    set(theirs.clone());
+    watch.release(&server, user, "raid").await;
+    assert_eq!(is(), theirs);
+    set(stamp(ours));
+    watch.release(&server, user, "raid").await;
+    assert_eq!(is(), None);
 }

@@ -250,7 +250,8 @@ fn person_line(language: Language, user: u64, person: &Person, fate: Fate) -> St
         Fate::Holding | Fate::Held => text!(language, "raid-fate-held"),
         Fate::Banning | Fate::Banned => text!(language, "raid-fate-banned"),
         Fate::Refusing | Fate::Refused => text!(language, "raid-fate-refused"),
-        Fate::Releasing | Fate::LetIn => text!(language, "raid-fate-letin"),
+        Fate::Releasing => text!(language, "raid-fate-releasing"),
+        Fate::LetIn => text!(language, "raid-fate-letin"),
         Fate::Spared => text!(language, "raid-fate-spared"),
     };
     let reasons = reasons.join("; ");

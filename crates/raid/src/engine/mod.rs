@@ -1,5 +1,7 @@
 //! One server's engine: what it is told and what it makes of it.
 
+mod exempt;
+mod holds;
 mod names;
 mod owed;
 mod respond;
@@ -9,6 +11,7 @@ use std::collections::BTreeMap;
 
 use splashtail_guild::Id;
 
+use self::holds::Timeout;
 use self::names::Clusters;
 use self::owed::{Owed, Turn};
 use crate::arrival::{Arrival, Exempt};
@@ -120,6 +123,8 @@ pub struct Engine {
     /// There is a reason for a crowd until then.
     cause: Option<Moment>,
     owed: Owed,
+    /// Holds of ours, by whom they are about.
+    timeouts: BTreeMap<u64, Timeout>,
     /// Who asked to be let in, with what they are asked about.
     requests: BTreeMap<u64, Id>,
     /// When the oldest of those who wait for their ban began to wait.
@@ -134,6 +139,8 @@ pub struct Engine {
     judged: Option<(Moment, bool)>,
     /// Something happened since.
     unjudged: bool,
+    /// The present, while it is told who came in the past.
+    present: Option<Moment>,
 }
 
 impl Engine {
@@ -150,6 +157,7 @@ impl Engine {
             warned: None,
             cause: None,
             owed: Owed::default(),
+            timeouts: BTreeMap::new(),
             requests: BTreeMap::new(),
             banning_since: None,
             ordering: Turn::default(),
@@ -158,6 +166,7 @@ impl Engine {
             level: None,
             judged: None,
             unjudged: false,
+            present: None,
         }
     }
 
@@ -305,6 +314,20 @@ impl Engine {
         }
         self.forget(arrival.at);
         self.look(kind, arrival.at, Some(user), true)
+    }
+
+    /// Somebody came at a time of which it is told only now: they are judged by when they came, and what is
+    /// done about it begins now.
+    pub fn arrived_late(
+        &mut self,
+        kind: StreamKind,
+        arrival: &Arrival,
+        now: Moment,
+    ) -> Vec<Effect> {
+        self.present = Some(now);
+        let effects = self.arrived(kind, arrival);
+        self.present = None;
+        effects
     }
 
     /// Somebody who was there before, within a day: told again, or back after they went.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use splashtail_guild::Id;
 
 use super::owed::{Answer, Owed, Raised, Turn};
-use super::{Command, Effect, Engine};
+use super::{Command, Effect, Engine, OVER};
 use crate::arrival::Exempt;
 use crate::cohort::Standing;
 use crate::detector::Grade;
@@ -55,6 +55,7 @@ impl Engine {
     /// `changed`: somebody new, or worse than it was.
     pub(super) fn respond(&mut self, now: Moment, changed: bool) -> Vec<Effect> {
         let (mode, members, acts) = (self.policy.mode, self.members, self.acts());
+        let (at, now) = (now, self.present.unwrap_or(now));
         let Some(wave) = self.wave.as_mut().filter(|of| of.phase == Phase::Open) else {
             return Vec::new();
         };
@@ -69,7 +70,10 @@ impl Engine {
         let mut effects = Vec::new();
         // In a dry run everything is told and nothing is done.
         if acts {
-            self.pause(now, &mut effects);
+            // Of what was over long before it was told nobody is to be kept out.
+            if now.since(at) < OVER {
+                self.pause(now, &mut effects);
+            }
             self.hold(now, &mut effects);
         }
         if changed || !effects.is_empty() {
@@ -377,8 +381,11 @@ impl Engine {
         if let Some(turn) = self.owed.release.get_mut(&user.get()) {
             turn.ends(answer, now);
         }
-        if *answer == Answer::Later {
-            return Vec::new();
+        match answer {
+            Answer::Later => return Vec::new(),
+            // It stays owed: somebody may allow it.
+            Answer::Refused(_) => return self.told(Step::Release, answer),
+            Answer::Done | Answer::Gone => {}
         }
         self.owed.release.remove(&user.get());
         let wave = self.wave.as_mut();
@@ -645,7 +652,7 @@ impl Owed {
 }
 
 /// Takes back what was done to somebody, bans excepted: they are lifted by job.
-fn spare(user: u64, person: &mut Person, owed: &mut Owed) {
+pub(super) fn spare(user: u64, person: &mut Person, owed: &mut Owed) {
     person.fate = match person.fate {
         Fate::Holding | Fate::Held | Fate::Releasing => {
             owed.release.entry(user).or_default();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use splashtail_guild::Id;
 
+use super::holds::Timeout;
 use super::owed::Owed;
 use super::{Engine, MOST_PEOPLE, SAME};
 use crate::baseline::Baseline;
@@ -27,6 +28,8 @@ pub struct Saved {
     acquitted: BTreeMap<u64, Moment>,
     #[serde(default)]
     owed: Owed,
+    #[serde(default)]
+    timeouts: BTreeMap<u64, Timeout>,
     #[serde(default)]
     requests: BTreeMap<u64, Id>,
 }
@@ -62,6 +65,7 @@ impl Engine {
             raiders: self.raiders.clone(),
             acquitted: self.acquitted.clone(),
             owed: self.owed.clone(),
+            timeouts: self.timeouts.clone(),
             requests: match goes_on(StreamKind::Requests) {
                 true => self.requests.clone(),
                 false => BTreeMap::new(),
@@ -108,6 +112,9 @@ impl Engine {
         }
         self.requests.extend(saved.requests);
         self.owed.join(saved.owed);
+        for (user, of) in saved.timeouts {
+            self.timeouts.entry(user).or_insert(of);
+        }
         let before = saved.wave.filter(|wave| wave.people.len() <= MOST_PEOPLE);
         self.wave = match (before.map(resumed), self.wave.take()) {
             (Some(before), Some(since)) => Some(joined(before, since)),

@@ -169,6 +169,83 @@ fn a_role_of_ones_own_does_not_help() {
 }
 
 #[test]
+fn who_is_exempt_by_now_is_let_go() {
+    // A newcomer who is held boosts.
+    let mut dice = Dice::new(5);
+    let mut world = World::with_history(&mut dice, 15.0, Mode::Ask);
+    world.live(fresh(&mut dice, START.plus(DAY), 20, 300.0));
+    let people = &world.wave().people;
+    let held = people
+        .iter()
+        .find(|(_, of)| of.fate == Fate::Held && of.standing == Standing::Raider);
+    let user = Id::new(*held.unwrap().0);
+    assert!(world.wave().waiting().contains(&user));
+    let effects = world.engine.exempted(user, Exempt::Booster, world.now);
+    assert!(effects.contains(&Effect::Release { user }), "{effects:?}");
+    world.take(effects);
+    assert_eq!(world.wave().people[&user.get()].fate, Fate::LetIn);
+    assert!(!world.wave().waiting().contains(&user));
+
+    // A helper who comes while the level is raised is given the staff's role.
+    let (mut world, _) = raid(6, Mode::Ask, |_, _| {});
+    let free = world
+        .wave()
+        .people
+        .iter()
+        .find(|(_, person)| person.fate == Fate::Free && person.standing >= Standing::Suspect);
+    let user = Id::new(*free.unwrap().0);
+    world.engine.exempted(user, Exempt::No, world.now);
+    assert!(!world.engine.clone().got_role(user, world.now).is_empty());
+    world.engine.exempted(user, Exempt::Staff, world.now);
+    assert!(world.engine.got_role(user, world.now).is_empty());
+
+    // Somebody boosts while a job bans them.
+    let (mut world, _) = raid(11, Mode::Ask, |_, _| {});
+    order(&mut world);
+    let of = world.wave().id;
+    world.engine.on_ordered(of, "the job", world.now);
+    let one = world.wave().order.as_ref().unwrap().users[0];
+    let effects = world.engine.exempted(one, Exempt::Booster, world.now);
+    let lift = Effect::Lift {
+        by: None,
+        job: "the job".to_owned(),
+        users: vec![one],
+        tries: 0,
+    };
+    assert!(effects.contains(&lift), "{effects:?}");
+}
+
+#[test]
+fn who_is_told_of_late_is_held_from_now_on() {
+    for (late, pauses) in [(3 * HOUR, false), (5 * MINUTE, true)] {
+        let mut dice = Dice::new(13);
+        let mut world = World::with_history(&mut dice, 15.0, Mode::Ask);
+        let from = START.plus(DAY + 15 * HOUR);
+        let now = from.plus(late);
+        let mut effects = Vec::new();
+        for mut raider in fresh(&mut dice, from, 60, 300.0) {
+            raider.arrival.is_late = true;
+            let (joins, arrival) = (StreamKind::Joins, &raider.arrival);
+            effects.extend(world.engine.arrived_late(joins, arrival, now));
+        }
+        let until = effects.iter().filter_map(|effect| match effect {
+            Effect::Hold { until, .. } => Some(*until),
+            _ => None,
+        });
+        let until: Vec<_> = until.collect();
+        assert!(!until.is_empty() && until.iter().all(|until| *until == now.plus(HOUR)));
+        let mut paused = effects.iter().filter_map(|effect| match effect {
+            Effect::Pause { until } => Some(*until),
+            _ => None,
+        });
+        assert_eq!(paused.clone().count() > 0, pauses, "{effects:?}");
+        assert!(paused.all(|until| until > now));
+        let last = world.wave().last;
+        assert!(last < from.plus(MINUTE), "judged by when they came");
+    }
+}
+
+#[test]
 fn bans_that_stop_are_not_repeated_without_a_word() {
     let (mut world, _) = raid(7, Mode::Ask, |_, _| {});
     world.obeys = false;
@@ -386,6 +463,30 @@ fn a_hold_that_comes_after_its_end_is_ended() {
     world.engine.on_held(user, &Answer::Done, world.now);
     let effects = world.engine.tick(world.now.plus(SECOND));
     assert!(effects.contains(&Effect::Release { user }), "{effects:?}");
+}
+
+#[test]
+fn a_release_that_is_refused_stays_owed() {
+    let mut dice = Dice::new(5);
+    let mut world = World::with_history(&mut dice, 15.0, Mode::Ask);
+    world.live(fresh(&mut dice, START.plus(DAY), 20, 300.0));
+    let people = &world.wave().people;
+    let held = people.iter().find(|(_, of)| of.fate == Fate::Held);
+    let user = Id::new(*held.unwrap().0);
+    let release = Effect::Release { user };
+    let effects = world.engine.let_in(user, SOMEBODY, world.now);
+    assert!(effects.contains(&release), "{effects:?}");
+    let refused = Answer::Refused("Missing Permissions".to_owned());
+    world.engine.on_released(user, &refused, world.now);
+    let fate = |world: &World| world.wave().people[&user.get()].fate;
+    assert_eq!(fate(&world), Fate::Releasing, "they cannot act yet");
+    assert!(world.wave().refused.contains_key(&Step::Release));
+    restart(&mut world);
+    let effects = world.engine.tick(world.now.plus(6 * MINUTE));
+    assert!(effects.contains(&release), "{effects:?}");
+    world.engine.on_released(user, &Answer::Done, world.now);
+    assert_eq!(fate(&world), Fate::LetIn);
+    assert!(!world.wave().refused.contains_key(&Step::Release));
 }
 
 #[test]
