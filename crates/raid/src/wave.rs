@@ -116,6 +116,9 @@ pub struct Person {
     /// They went, or were removed.
     #[serde(default)]
     pub is_gone: bool,
+    /// They came back while it went on.
+    #[serde(default)]
+    pub is_back: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

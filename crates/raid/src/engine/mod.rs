@@ -301,23 +301,33 @@ impl Engine {
             return Vec::new();
         };
         if !stream.add(record) {
-            return self.came_back(arrival);
+            return self.came_back(kind, arrival, record);
         }
         self.forget(arrival.at);
         self.look(kind, arrival.at, Some(user), true)
     }
 
     /// Somebody who was there before, within a day: told again, or back after they went.
-    fn came_back(&mut self, arrival: &Arrival) -> Vec<Effect> {
+    fn came_back(&mut self, kind: StreamKind, arrival: &Arrival, record: Record) -> Vec<Effect> {
+        let (acts, now) = (self.acts(), arrival.at);
         let Some(wave) = &mut self.wave else {
             return Vec::new();
         };
+        let belongs = wave.kind == kind && wave.mode.acts() == acts && now.since(wave.last) < SAME;
         let is_raid = wave.grade >= Grade::Raid && wave.phase != Phase::Dismissed;
         let person = wave.people.get_mut(&arrival.user.get());
         let Some(person) = person.filter(|person| person.is_gone) else {
             return Vec::new();
         };
         person.is_gone = false;
+        if !belongs {
+            // Whatever they were in a wave that is long over, now they are one of those who come now.
+            if let Some(stream) = self.streams.get_mut(&kind) {
+                stream.again(record);
+            }
+            self.forget(now);
+            return self.look(kind, now, Some(record.user), true);
+        }
         if !is_raid || person.exempt != Exempt::No || person.standing == Standing::Bystander {
             return Vec::new();
         }
@@ -333,9 +343,12 @@ impl Engine {
         if !person.reasons.contains(&Reason::Back) {
             person.reasons.insert(0, Reason::Back);
         }
+        // One who comes and goes keeps nobody out for longer by it.
+        if !std::mem::replace(&mut person.is_back, true) {
+            wave.last = wave.last.max(now);
+        }
         wave.phase = Phase::Open;
-        wave.last = wave.last.max(arrival.at);
-        self.respond(arrival.at, true)
+        self.respond(now, true)
     }
 
     /// Somebody went, of their own or not.
@@ -605,6 +618,7 @@ impl Engine {
                 exempt: record.exempt,
                 is_late: record.is_late,
                 is_gone: false,
+                is_back: false,
             });
             // Whoever looked like a raider once does not become innocent by others who come.
             if standing >= person.standing {

@@ -2,8 +2,8 @@
 
 use splashtail_guild::Id;
 use splashtail_raid::{
-    Answer, Command, DAY, Effect, Ended, Engine, Exempt, Fate, Grade, HOUR, MINUTE, Mode, Phase,
-    Policy, SECOND, Standing, Step, StreamKind,
+    Answer, Command, DAY, Effect, Ended, Engine, Exempt, Fate, Grade, HOUR, MINUTE, Mode, Moment,
+    Phase, Policy, SECOND, Standing, Step, StreamKind,
 };
 
 use crate::population::{Comer, Dice, fresh};
@@ -553,4 +553,72 @@ fn who_was_let_in_stays_so_when_others_come_before_it_is_read() {
     (arrival.user, arrival.at) = (ids[0], next.now.plus(SECOND));
     next.engine.arrived(StreamKind::Joins, &arrival);
     assert!(!next.wave().people.contains_key(&ids[0].get()));
+}
+
+/// Somebody leaves, and comes again at this moment.
+fn comes_back(world: &mut World, user: Id, at: Moment) {
+    let mut arrival = fresh(&mut Dice::new(18), START.plus(DAY), 1, 300.0)
+        .remove(0)
+        .arrival;
+    (arrival.user, arrival.at) = (user, at);
+    world.tick(at);
+    world.engine.left(user);
+    let effects = world.engine.arrived(StreamKind::Joins, &arrival);
+    world.take(effects);
+}
+
+/// So much time passes, and nobody comes.
+fn wait(world: &mut World, minutes: u64) {
+    for _ in 0..minutes {
+        world.tick(world.now.plus(MINUTE));
+    }
+}
+
+fn pauses(world: &World) -> usize {
+    let paused = |of: &&&Effect| matches!(**of, Effect::Pause { .. });
+    world.acts().iter().filter(paused).count()
+}
+
+#[test]
+fn who_comes_back_long_after_a_raid_is_none_of_it() {
+    let (mut world, user) = (19..40)
+        .find_map(|seed| {
+            let (world, _) = raid(seed, Mode::Ask, |_, _| {});
+            let mut people = world.wave().people.iter();
+            let suspect = people.find(|(_, person)| person.standing == Standing::Suspect);
+            let user = Id::new(*suspect?.0);
+            Some((world, user))
+        })
+        .unwrap();
+    let wave = world.wave().id;
+    let effects = world
+        .engine
+        .command(wave, Command::Ban, SOMEBODY, world.now);
+    world.take(effects);
+    wait(&mut world, 10 * 60);
+    assert_eq!(world.wave().phase, Phase::Over);
+    let before = pauses(&world);
+    let back = world.now.plus(SECOND);
+    comes_back(&mut world, user, back);
+    wait(&mut world, 1);
+    let wave = world.wave();
+    assert_eq!(wave.phase, Phase::Over, "it does not go on");
+    assert_eq!(wave.people[&user.get()].standing, Standing::Suspect);
+    assert!(!world.banned().contains(&user));
+    assert_eq!(pauses(&world), before);
+}
+
+#[test]
+fn one_who_comes_and_goes_does_not_keep_others_out() {
+    let (mut world, _) = raid(20, Mode::Ask, |_, _| {});
+    let mut people = world.wave().people.iter();
+    let raider = people.find(|(_, person)| person.standing == Standing::Raider);
+    let user = Id::new(*raider.unwrap().0);
+    for _ in 0..16 {
+        wait(&mut world, 25);
+        let now = world.now;
+        comes_back(&mut world, user, now);
+    }
+    let until = world.wave().paused_until.unwrap();
+    assert!(until < world.now, "invites are still paused");
 }
