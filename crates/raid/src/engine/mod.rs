@@ -162,7 +162,8 @@ impl Engine {
     }
 
     pub fn set_policy(&mut self, policy: Policy) {
-        let (acts, is_off) = (policy.mode.acts(), policy.mode == Mode::Off);
+        let mode = policy.mode;
+        let (acts, is_off) = (mode.acts(), mode == Mode::Off);
         self.policy = policy;
         let Some(wave) = &mut self.wave else {
             return;
@@ -170,7 +171,20 @@ impl Engine {
         if acts && !wave.mode.acts() {
             // What a dry run would have done was not done.
             self.wave = None;
-        } else if (!acts && wave.mode.acts() || is_off) && wave.phase == Phase::Open {
+            return;
+        }
+        // What the policy alone decided holds while it is in force, and somebody's word while anything is
+        // done at all.
+        let stands = |by: Option<Id>| match by {
+            Some(_) => acts,
+            None => mode == Mode::Auto,
+        };
+        if wave.approved && !stands(wave.approved_by) {
+            wave.approved = false;
+            wave.approved_by = None;
+            self.banning_since = None;
+        }
+        if (!acts && wave.mode.acts() || is_off) && wave.phase == Phase::Open {
             // What was done is taken back or ends, and nothing follows.
             wave.phase = Phase::Over;
         }

@@ -476,7 +476,8 @@ impl Engine {
         match command {
             Command::Ban if acts && known.phase != Phase::Dismissed => {
                 // Whoever presses a second time adds nothing.
-                if !known.approved || known.stopped.is_some() {
+                let is_first = known.approved_by.is_none() || known.stopped.is_some();
+                if is_first || !known.approved {
                     known.approved_by = Some(by);
                 }
                 known.approved = true;

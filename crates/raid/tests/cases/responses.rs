@@ -622,3 +622,95 @@ fn one_who_comes_and_goes_does_not_keep_others_out() {
     let until = world.wave().paused_until.unwrap();
     assert!(until < world.now, "invites are still paused");
 }
+
+fn set_mode(world: &mut World, mode: Mode) {
+    let policy = Policy {
+        mode,
+        ..world.engine.policy().clone()
+    };
+    world.engine.set_policy(policy);
+}
+
+fn bans(effects: &[Effect]) -> bool {
+    effects.iter().any(|of| matches!(of, Effect::Ban { .. }))
+}
+
+/// A raid whose raiders the policy has banned.
+fn banned_unasked() -> World {
+    let found = (21..40).find_map(|seed| {
+        let (mut world, _) = raid(seed, Mode::Auto, |_, _| {});
+        wait(&mut world, 1);
+        let wave = world.wave();
+        let is_unasked = wave.approved && wave.approved_by.is_none();
+        (is_unasked && wave.with_fate(Fate::Banned) > 0).then_some(world)
+    });
+    found.unwrap()
+}
+
+/// More who are like those before.
+fn come(world: &mut World) -> Vec<Id> {
+    let mut dice = Dice::new(210);
+    let mut others = fresh(&mut dice, world.now.plus(SECOND), 40, 300.0);
+    for other in &mut others {
+        let id = other.arrival.user.get() + (1 << 40);
+        other.arrival.user = Id::new(id);
+    }
+    let ids = others.iter().map(|other| other.arrival.user).collect();
+    world.live(others);
+    wait(world, 1);
+    ids
+}
+
+#[test]
+fn what_the_policy_decided_ends_with_it() {
+    let mut world = banned_unasked();
+    let mut same = world.clone();
+    let later = come(&mut same);
+    let is_banned = |world: &World| {
+        let banned = world.banned();
+        later.iter().any(|user| banned.contains(user))
+    };
+    assert!(is_banned(&same), "those who come later are banned");
+    set_mode(&mut world, Mode::Ask);
+    come(&mut world);
+    assert!(!is_banned(&world), "nobody has said so");
+    let wave = world.wave();
+    assert!(!wave.approved && !wave.waiting().is_empty(), "{wave:?}");
+
+    // Somebody says so before it is switched: that is their word.
+    let mut world = banned_unasked();
+    let wave = world.wave().id;
+    let effects = world
+        .engine
+        .command(wave, Command::Ban, SOMEBODY, world.now);
+    world.take(effects);
+    set_mode(&mut world, Mode::Ask);
+    come(&mut world);
+    assert!(is_banned(&world));
+    assert_eq!(world.wave().approved_by, Some(SOMEBODY));
+}
+
+#[test]
+fn a_word_of_before_it_was_switched_off_is_none_after() {
+    for mode in [Mode::Off, Mode::DryRun] {
+        let (mut world, _) = raid(22, Mode::Ask, |_, _| {});
+        order(&mut world);
+        let of = world.wave().id;
+        world.engine.on_ordered(of, "the job", world.now);
+        let ended = Ended {
+            untried: world.wave().order.as_ref().unwrap().users.clone(),
+            ..Ended::default()
+        };
+        world.engine.on_banned(of, ended, world.now);
+        assert!(!world.wave().waiting().is_empty());
+        set_mode(&mut world, mode);
+        set_mode(&mut world, Mode::Ask);
+        let now = world.now;
+        for seconds in [1, 10, 60] {
+            let effects = world.engine.tick(now.plus(seconds * SECOND));
+            assert!(!bans(&effects), "{mode:?}: {effects:?}");
+        }
+        let effects = world.engine.command(of, Command::Ban, SOMEBODY, now);
+        assert!(bans(&effects), "{mode:?}: {effects:?}");
+    }
+}
