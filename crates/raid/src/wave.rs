@@ -78,6 +78,9 @@ pub struct Order {
     pub by: Option<Id>,
     /// The job, as far as it is known.
     pub job: Option<String>,
+    /// It was not given when bans were switched off or made to need a word: it is not given after all.
+    #[serde(default)]
+    pub is_withdrawn: bool,
 }
 
 /// What can be refused beside what is about one person.
@@ -157,6 +160,21 @@ impl Wave {
             .values()
             .filter(|person| person.fate == fate)
             .count()
+    }
+
+    /// Whom the order that is under way is to ban by now: nobody whom somebody has let in since, and nobody at
+    /// all when all were let in or it is withdrawn.
+    pub fn wanted(&self) -> Vec<Id> {
+        let order = self.order.as_ref().filter(|order| !order.is_withdrawn);
+        let Some(order) = order.filter(|_| self.phase != Phase::Dismissed) else {
+            return Vec::new();
+        };
+        let is_in = |user: &Id| {
+            let person = self.people.get(&user.get());
+            person.is_some_and(|of| matches!(of.fate, Fate::Releasing | Fate::LetIn))
+        };
+        let users = order.users.iter().copied();
+        users.filter(|user| !is_in(user)).collect()
     }
 
     /// Raiders about whom nothing is decided, oldest first.

@@ -12,7 +12,7 @@ use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_core::telemetry::Chain;
 use splashtail_guild::Id;
 use splashtail_ipc::clients::ClientError;
-use splashtail_raid::{Answer, Ended, Order, Phase, Standing};
+use splashtail_raid::{Answer, Ended, Order, Standing};
 use splashtail_storage::{
     Idempotency, Item, Outcome, Owner, StorageError, TaskQuery, TaskRow, TaskState,
 };
@@ -96,15 +96,15 @@ impl Watch {
             let wave = engine.wave()?;
             let order = wave.order.as_ref().filter(|order| order.users == users)?;
             let raiders = wave.count(Standing::Raider);
-            Some((wave.id, wave.phase, order.clone(), raiders))
+            Some((wave.id, wave.wanted().is_empty(), order.clone(), raiders))
         });
-        let Some((wave, phase, order, raiders)) = known else {
+        let Some((wave, is_withdrawn, order, raiders)) = known else {
             return;
         };
         let job = match self.earlier(wave, &order).await {
             Ok(Some(job)) => Ok(job),
-            // Somebody let them in before it was given.
-            Ok(None) if phase == Phase::Dismissed => {
+            // Somebody let them in, or switched bans off, before it was given.
+            Ok(None) if is_withdrawn => {
                 self.answered(server, |engine, now| engine.on_withdrawn(wave, now));
                 return;
             }
@@ -228,12 +228,12 @@ impl Watch {
             "Users": named, "DeleteSeconds": MESSAGES, "Reason": reason, "DryRun": false}});
         // Whoever goes on has to know what was ordered.
         self.write_first(server).await;
-        // Somebody may have let them in meanwhile.
+        // Somebody may have let them in meanwhile, or switched bans off.
+        self.follow_wishes(server);
         let is_wanted = server.read(|engine| {
-            let wave = engine.wave();
-            wave.is_some_and(|wave| {
-                wave.phase != Phase::Dismissed && wave.order.as_ref() == Some(order)
-            })
+            let known = engine.wave().filter(|known| known.id == wave);
+            known.is_some_and(|known| known.order.as_ref() == Some(order))
+                && known.is_some_and(|known| !known.wanted().is_empty())
         });
         match is_wanted {
             true => self.create(data, &key(wave, order)).await,

@@ -184,6 +184,12 @@ impl Engine {
             wave.approved_by = None;
             self.banning_since = None;
         }
+        if let Some(order) = &mut wave.order
+            && order.job.is_none()
+            && !stands(order.by)
+        {
+            order.is_withdrawn = true;
+        }
         if (!acts && wave.mode.acts() || is_off) && wave.phase == Phase::Open {
             // What was done is taken back or ends, and nothing follows.
             wave.phase = Phase::Over;

@@ -227,6 +227,7 @@ impl Engine {
             users: users.clone(),
             by: wave.approved_by,
             job: None,
+            is_withdrawn: false,
         });
         // That of a wave of before is not waited for.
         self.ordering = Turn::default();
@@ -312,13 +313,23 @@ impl Engine {
         vec![Effect::Keep]
     }
 
-    /// The order was never given, and all were let in meanwhile: it is not given after all.
+    /// The order was never given, and nobody is wanted by it any more ([`Wave::wanted`]): it is not given
+    /// after all, and whoever was not let in waits again for somebody's word.
     pub fn on_withdrawn(&mut self, of: Id, now: Moment) -> Vec<Effect> {
-        if let Some(wave) = self.wave.as_mut().filter(|wave| wave.id == of) {
-            wave.order = None;
-            self.ordering.ends(&Answer::Done, now);
+        let Some(wave) = self.wave.as_mut().filter(|wave| wave.id == of) else {
+            return Vec::new();
+        };
+        let Some(order) = wave.order.take() else {
+            return Vec::new();
+        };
+        self.ordering.ends(&Answer::Done, now);
+        for user in &order.users {
+            let person = wave.people.get_mut(&user.get());
+            if let Some(person) = person.filter(|person| person.fate == Fate::Banning) {
+                person.fate = Fate::Free;
+            }
         }
-        vec![Effect::Keep]
+        vec![Effect::Show, Effect::Keep]
     }
 
     pub fn on_paused(&mut self, until: Moment, answer: &Answer, now: Moment) -> Vec<Effect> {
@@ -573,8 +584,8 @@ impl Engine {
         }
     }
 
-    /// Takes back what is owed and gives the order that was not given yet, whatever the mode is now: what was
-    /// done is not undone by switching off.
+    /// Takes back what is owed, whatever the mode is now: what was done is not undone by switching off. The
+    /// order whose job is not known is given, or withdrawn.
     pub(super) fn settle(&mut self, now: Moment) -> Vec<Effect> {
         let mut effects = Vec::new();
         let keeps_level = self.acts()

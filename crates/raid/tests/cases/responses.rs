@@ -714,3 +714,53 @@ fn a_word_of_before_it_was_switched_off_is_none_after() {
         assert!(bans(&effects), "{mode:?}: {effects:?}");
     }
 }
+
+#[test]
+fn an_order_that_was_not_given_ends_where_bans_are_switched_off() {
+    for mode in [Mode::Off, Mode::DryRun] {
+        // The jobserver is away.
+        let (mut world, _) = raid(23, Mode::Ask, |_, _| {});
+        order(&mut world);
+        let (of, now) = (world.wave().id, world.now);
+        let ordered = world.wave().wanted();
+        assert!(!ordered.is_empty());
+        world.engine.on_not_ordered(of, now);
+        set_mode(&mut world, mode);
+        restart(&mut world);
+        set_mode(&mut world, Mode::Ask);
+        assert!(world.wave().wanted().is_empty(), "{mode:?}");
+        let later = now.plus(MINUTE);
+        let effects = world.engine.tick(later);
+        assert!(bans(&effects), "it is looked up: {effects:?}");
+        world.engine.on_withdrawn(of, later);
+        let wave = world.wave();
+        let waiting = wave.waiting();
+        assert!(wave.order.is_none() && ordered.iter().all(|user| waiting.contains(user)));
+        assert!(!bans(&world.engine.tick(later.plus(MINUTE))));
+    }
+
+    // One whose job is known was given.
+    let (mut world, _) = raid(23, Mode::Ask, |_, _| {});
+    order(&mut world);
+    let of = world.wave().id;
+    world.engine.on_ordered(of, "the job", world.now);
+    set_mode(&mut world, Mode::Off);
+    assert!(!world.wave().wanted().is_empty());
+}
+
+#[test]
+fn an_order_of_the_policy_that_was_not_given_ends_where_a_word_is_needed() {
+    let found = (21..40).find_map(|seed| {
+        let mut dice = Dice::new(seed);
+        let mut world = World::with_history(&mut dice, 15.0, Mode::Auto);
+        world.obeys = false;
+        world.live(fresh(&mut dice, START.plus(DAY + 15 * HOUR), 60, 300.0));
+        wait(&mut world, 1);
+        world.wave().order.is_some().then_some(world)
+    });
+    let mut world = found.unwrap();
+    let order = world.wave().order.clone().unwrap();
+    assert_eq!(order.by, None);
+    set_mode(&mut world, Mode::Ask);
+    assert!(world.wave().wanted().is_empty());
+}
