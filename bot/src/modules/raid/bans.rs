@@ -12,7 +12,7 @@ use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_core::telemetry::Chain;
 use splashtail_guild::Id;
 use splashtail_ipc::clients::ClientError;
-use splashtail_raid::{Answer, Ended, Order, Standing};
+use splashtail_raid::{Answer, Ended, Order, Standing, Wave};
 use splashtail_storage::{
     Idempotency, Item, Outcome, Owner, StorageError, TaskQuery, TaskRow, TaskState,
 };
@@ -223,22 +223,30 @@ impl Watch {
             ),
             None => text!(language, "raid-reason-ban", count = raiders),
         };
-        let named: Vec<String> = order.users.iter().map(Id::to_string).collect();
-        let data = json!({"ServerID": server.guild, "CallerID": by, "Options": {
-            "Users": named, "DeleteSeconds": MESSAGES, "Reason": reason, "DryRun": false}});
         // Whoever goes on has to know what was ordered.
         self.write_first(server).await;
-        // Somebody may have let them in meanwhile, or switched bans off.
-        self.follow_wishes(server);
-        let is_wanted = server.read(|engine| {
-            let known = engine.wave().filter(|known| known.id == wave);
-            known.is_some_and(|known| known.order.as_ref() == Some(order))
-                && known.is_some_and(|known| !known.wanted().is_empty())
-        });
-        match is_wanted {
-            true => self.create(data, &key(wave, order)).await,
-            false => Err(NotOrdered::Later),
+        let wanted = self.wanted(server, wave, order);
+        if wanted.is_empty() {
+            return Err(NotOrdered::Later);
         }
+        let named: Vec<String> = wanted.iter().map(Id::to_string).collect();
+        let data = json!({"ServerID": server.guild, "CallerID": by, "Options": {
+            "Users": named, "DeleteSeconds": MESSAGES, "Reason": reason, "DryRun": false}});
+        self.create(data, &key(wave, order)).await
+    }
+
+    /// Whom this order is still to ban, at this moment: somebody may have let them in since it was made, or
+    /// switched bans off.
+    fn wanted(&self, server: &Server, wave: Id, order: &Order) -> Vec<Id> {
+        self.follow_wishes(server);
+        server.read(|engine| {
+            let known = engine.wave().filter(|known| known.id == wave);
+            let known = known.filter(|known| {
+                let current = known.order.as_ref();
+                current.is_some_and(|current| current.number == order.number)
+            });
+            known.map(Wave::wanted).unwrap_or_default()
+        })
     }
 
     /// Somebody who decided, or the bot where it was the policy.

@@ -764,3 +764,23 @@ fn an_order_of_the_policy_that_was_not_given_ends_where_a_word_is_needed() {
     set_mode(&mut world, Mode::Ask);
     assert!(world.wave().wanted().is_empty());
 }
+
+#[test]
+fn who_is_let_in_before_the_order_is_given_is_not_named_by_it() {
+    let (mut world, _) = raid(24, Mode::Ask, |_, _| {});
+    order(&mut world);
+    let of = world.wave().id;
+    world.engine.on_not_ordered(of, world.now);
+    let users = world.wave().wanted();
+    let (one, others) = users.split_first().unwrap();
+    world.engine.let_in(*one, SOMEBODY, world.now);
+    assert_eq!(world.wave().wanted(), others);
+    // The same order as before: it is known again by whom it was made for.
+    let effects = world.engine.tick(world.now.plus(MINUTE));
+    let again = Effect::Ban {
+        users: users.clone(),
+    };
+    assert!(effects.contains(&again), "{effects:?}");
+    let_in(&mut world);
+    assert!(world.wave().wanted().is_empty());
+}
