@@ -12,7 +12,7 @@ use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_core::telemetry::Chain;
 use splashtail_guild::Id;
 use splashtail_ipc::clients::ClientError;
-use splashtail_raid::{Answer, Ended, Order, Standing, Wave};
+use splashtail_raid::{Answer, Ended, Moment, Order, Standing, Wave};
 use splashtail_storage::{
     Idempotency, Item, Outcome, Owner, StorageError, TaskQuery, TaskRow, TaskState,
 };
@@ -62,6 +62,15 @@ struct Call {
 /// another number.
 fn key(wave: Id, order: &Order) -> String {
     format!("raid-{wave}-{}", order.number)
+}
+
+/// By which the jobserver knows an order to lift again: it has room for 64 characters. What failed before
+/// somebody asked anew is not asked about again.
+fn lift_key(job: TaskId, users: &[Id], (since, tries): (Moment, u32)) -> String {
+    let job = job.to_string().replace('-', "");
+    let first = users.first().map_or(0, |user| user.get());
+    let since = since.0 / 1000;
+    format!("ru{job}-{first:x}-{since:x}-{tries}")
 }
 
 /// What became of those whom a job was to ban. `why`: the job itself did not come to a good end.
@@ -326,7 +335,8 @@ impl Watch {
         server: &Server,
         job: &str,
         users: &[Id],
-        (by, tries): (Option<Id>, u32),
+        by: Option<Id>,
+        attempt: (Moment, u32),
     ) -> Answer {
         let Ok(banned) = job.parse::<TaskId>() else {
             return Answer::Gone;
@@ -347,11 +357,7 @@ impl Watch {
         let named: Vec<String> = users.iter().map(Id::to_string).collect();
         let data = json!({"ServerID": server.guild, "CallerID": by, "Options": {
             "Undo": job, "Users": named, "Reason": reason, "DryRun": false}});
-        let first = users.first().map_or(0, |user| user.get());
-        match self
-            .create(data, &format!("ru-{job}-{first}-{tries}"))
-            .await
-        {
+        match self.create(data, &lift_key(banned, users, attempt)).await {
             Ok(lifting) => match self.outcome(server, lifting).await {
                 None => Answer::Done,
                 Some(why) => Answer::Refused(why),
@@ -385,6 +391,23 @@ mod tests {
             intended_at: DateTime::UNIX_EPOCH,
             intended_ago: TimeDelta::zero(),
             settled_at: None,
+        }
+    }
+
+    #[test]
+    fn each_attempt_to_lift_has_its_own_key() {
+        let job = TaskId::random();
+        let (at, most) = (Moment(1_795_996_800_000), Id::new(u64::MAX));
+        let first = lift_key(job, &[most], (at, 11));
+        assert!(first.len() <= splashtail_storage::IDEMPOTENCY_KEY_LEN);
+        assert_eq!(first, lift_key(job, &[most], (at, 11)));
+        for other in [
+            lift_key(TaskId::random(), &[most], (at, 11)),
+            lift_key(job, &[], (at, 11)),
+            lift_key(job, &[most], (at, 0)),
+            lift_key(job, &[most], (at.plus(1000), 11)),
+        ] {
+            assert_ne!(first, other);
         }
     }
 

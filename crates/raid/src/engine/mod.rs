@@ -80,7 +80,9 @@ pub enum Effect {
         job: String,
         users: Vec<Id>,
         by: Option<Id>,
-        /// Orders of it that failed.
+        /// When somebody asked for it: what failed before that is not asked about again.
+        since: Moment,
+        /// Orders of it that failed since.
         tries: u32,
     },
     /// People are told, or see what has changed.

@@ -64,7 +64,10 @@ pub(super) struct Lift {
     /// Nobody: all that it banned.
     pub users: Vec<Id>,
     pub by: Option<Id>,
-    /// Orders that were refused, or failed.
+    /// When somebody asked for it.
+    #[serde(default)]
+    pub since: Moment,
+    /// Orders that were refused, or failed, since then.
     pub tries: u32,
     #[serde(skip)]
     pub turn: Turn,
@@ -117,7 +120,7 @@ impl Owed {
             && self.lifts.is_empty()
     }
 
-    pub fn lift(&mut self, job: &str, users: Vec<Id>, by: Option<Id>) {
+    pub fn lift(&mut self, job: &str, users: Vec<Id>, by: Option<Id>, now: Moment) {
         let is_known = self
             .lifts
             .iter()
@@ -127,35 +130,38 @@ impl Owed {
                 job: job.to_owned(),
                 users,
                 by,
+                since: now,
                 tries: 0,
                 turn: Turn::default(),
             });
         }
     }
 
-    /// `false`: it is not to be lifted, or no longer.
-    pub fn lifted(&mut self, job: &str, users: &[Id], answer: &Answer, now: Moment) -> bool {
-        let found = self
-            .lifts
-            .iter()
-            .position(|lift| lift.job == job && lift.users == users);
-        let Some(at) = found else {
-            return false;
-        };
+    /// Whether it is given up, refused so often; `None`: it is not to be lifted, or no longer.
+    pub fn lifted(
+        &mut self,
+        job: &str,
+        users: &[Id],
+        answer: &Answer,
+        now: Moment,
+    ) -> Option<bool> {
+        let mut lifts = self.lifts.iter();
+        let at = lifts.position(|lift| lift.job == job && lift.users == users)?;
         let lift = &mut self.lifts[at];
         lift.turn.ends(answer, now);
-        let ends = match answer {
-            Answer::Done | Answer::Gone => true,
-            Answer::Later => false,
+        let (ends, is_given_up) = match answer {
+            Answer::Done | Answer::Gone => (true, false),
+            Answer::Later => (false, false),
             Answer::Refused(_) => {
                 lift.tries += 1;
-                lift.tries >= MOST_TRIES
+                let is_last = lift.tries >= MOST_TRIES;
+                (is_last, is_last)
             }
         };
         if ends {
             self.lifts.remove(at);
         }
-        true
+        Some(is_given_up)
     }
 
     /// What another process owed is owed as well.
@@ -174,7 +180,11 @@ impl Owed {
             let users = lift.users.clone();
             let is_known = |own: &&mut Lift| own.job == lift.job && own.users == users;
             match self.lifts.iter_mut().find(is_known) {
-                Some(own) => own.tries = own.tries.max(lift.tries),
+                // Its orders are those of before.
+                Some(own) => {
+                    own.since = own.since.min(lift.since);
+                    own.tries = own.tries.max(lift.tries);
+                }
                 None => self.lifts.push(lift),
             }
         }
@@ -206,18 +216,19 @@ mod tests {
     #[test]
     fn a_lift_that_fails_is_ordered_anew_and_not_for_ever() {
         let mut owed = Owed::default();
-        owed.lift("a", Vec::new(), None);
-        owed.lift("a", vec![Id::new(5)], None);
+        owed.lift("a", Vec::new(), None, NOW);
+        owed.lift("a", vec![Id::new(5)], None, NOW);
         assert_eq!(owed.lifts.len(), 1, "whoever is lifted with all is lifted");
-        assert!(owed.lifted("a", &[], &Answer::Later, NOW));
+        assert_eq!(owed.lifted("a", &[], &Answer::Later, NOW), Some(false));
         assert_eq!(owed.lifts[0].tries, 0);
+        let refused = Answer::Refused(String::new());
         for tries in 1..MOST_TRIES {
-            owed.lifted("a", &[], &Answer::Refused(String::new()), NOW);
+            assert_eq!(owed.lifted("a", &[], &refused, NOW), Some(false));
             assert_eq!(owed.lifts[0].tries, tries);
         }
-        owed.lifted("a", &[], &Answer::Refused(String::new()), NOW);
+        assert_eq!(owed.lifted("a", &[], &refused, NOW), Some(true));
         assert!(owed.is_empty());
-        assert!(!owed.lifted("a", &[], &Answer::Done, NOW));
+        assert_eq!(owed.lifted("a", &[], &Answer::Done, NOW), None);
     }
 
     #[test]

@@ -240,7 +240,7 @@ impl Engine {
         let wave = self.wave.as_mut().filter(|wave| wave.id == of);
         let Some(wave) = wave else {
             // It was let in, or its order would have kept it.
-            self.owed.lift(job, Vec::new(), None);
+            self.owed.lift(job, Vec::new(), None, now);
             return self.settle(now);
         };
         let Some(order) = &mut wave.order else {
@@ -257,8 +257,8 @@ impl Engine {
         }
         // Somebody let them in before it was known which job bans them.
         match wave.phase {
-            Phase::Dismissed => self.owed.lift(job, Vec::new(), wave.dismissed_by),
-            _ if !users.is_empty() => self.owed.lift(job, users, None),
+            Phase::Dismissed => self.owed.lift(job, Vec::new(), wave.dismissed_by, now),
+            _ if !users.is_empty() => self.owed.lift(job, users, None, now),
             _ => {}
         }
         let mut effects = self.settle(now);
@@ -464,10 +464,19 @@ impl Engine {
         answer: &Answer,
         now: Moment,
     ) -> Vec<Effect> {
-        match self.owed.lifted(job, users, answer, now) {
-            true => self.told(Step::Lift, answer),
-            false => Vec::new(),
+        let Some(is_given_up) = self.owed.lifted(job, users, answer, now) else {
+            return Vec::new();
+        };
+        if is_given_up && let Some(wave) = &mut self.wave {
+            // They are still banned, so that somebody may let them in again.
+            for user in users {
+                let person = wave.people.get_mut(&user.get());
+                if let Some(person) = person.filter(|person| person.fate == Fate::LetIn) {
+                    person.fate = Fate::Banned;
+                }
+            }
         }
+        self.told(Step::Lift, answer)
     }
 
     fn told(&mut self, step: Step, answer: &Answer) -> Vec<Effect> {
@@ -535,7 +544,7 @@ impl Engine {
         let paused = wave.paused_until.take().max(wave.pausing.take());
         self.owed.unpause = self.owed.unpause.max(paused);
         for job in &wave.jobs {
-            self.owed.lift(job, Vec::new(), wave.dismissed_by);
+            self.owed.lift(job, Vec::new(), wave.dismissed_by, now);
         }
         // What failed is tried again at once.
         self.owed.hurry();
@@ -557,7 +566,7 @@ impl Engine {
         spare(user.get(), person, &mut self.owed);
         if may_be_banned {
             for job in &wave.jobs {
-                self.owed.lift(job, vec![user], Some(by));
+                self.owed.lift(job, vec![user], Some(by), now);
             }
         }
         effects.extend(self.settle(now));
@@ -632,6 +641,7 @@ impl Engine {
                 job: lift.job.clone(),
                 users: lift.users.clone(),
                 by: lift.by,
+                since: lift.since,
                 tries: lift.tries,
             });
         }

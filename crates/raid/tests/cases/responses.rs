@@ -268,11 +268,12 @@ fn let_in(world: &mut World) -> Vec<Effect> {
         .command(wave, Command::LetIn, SOMEBODY, world.now)
 }
 
-fn lift(users: Vec<Id>, tries: u32) -> Effect {
+fn lift(users: Vec<Id>, since: Moment, tries: u32) -> Effect {
     Effect::Lift {
         job: "the job".to_owned(),
         users,
         by: Some(SOMEBODY),
+        since,
         tries,
     }
 }
@@ -283,8 +284,9 @@ fn bans_that_still_run_are_stopped_and_lifted_when_all_are_let_in() {
     order(&mut world);
     let of = world.wave().id;
     world.engine.on_ordered(of, "the job", world.now);
+    let since = world.now;
     let effects = let_in(&mut world);
-    assert!(effects.contains(&lift(Vec::new(), 0)), "{effects:?}");
+    assert!(effects.contains(&lift(Vec::new(), since, 0)), "{effects:?}");
     world.take(effects);
     // What was under way comes late.
     ids.iter().for_each(|id| world.engine.saw_ban(*id));
@@ -303,12 +305,15 @@ fn bans_that_still_run_are_stopped_and_lifted_when_all_are_let_in() {
     world.engine.on_lifted("the job", &[], &Answer::Later, now);
     restart(&mut world);
     let effects = world.engine.tick(now.plus(MINUTE));
-    assert!(effects.contains(&lift(Vec::new(), 0)), "{effects:?}");
+    assert!(effects.contains(&lift(Vec::new(), since, 0)), "{effects:?}");
     let refused = Answer::Refused("the job failed".to_owned());
     world.engine.on_lifted("the job", &[], &refused, now);
     assert!(world.wave().refused.contains_key(&Step::Lift));
     let effects = world.engine.tick(now.plus(10 * MINUTE));
-    assert!(effects.contains(&lift(Vec::new(), 1)), "by another order");
+    assert!(
+        effects.contains(&lift(Vec::new(), since, 1)),
+        "by another order"
+    );
     world.engine.on_lifted("the job", &[], &Answer::Done, now);
     assert!(world.engine.tick(now.plus(HOUR)).is_empty());
     assert!(world.engine.is_settled() && world.wave().refused.is_empty());
@@ -321,8 +326,9 @@ fn a_job_that_becomes_known_after_all_were_let_in_is_stopped_too() {
     let effects = let_in(&mut world);
     assert!(!effects.iter().any(|of| matches!(of, Effect::Lift { .. })));
     let of = world.wave().id;
-    let effects = world.engine.on_ordered(of, "the job", world.now);
-    assert!(effects.contains(&lift(Vec::new(), 0)), "{effects:?}");
+    let now = world.now;
+    let effects = world.engine.on_ordered(of, "the job", now);
+    assert!(effects.contains(&lift(Vec::new(), now, 0)), "{effects:?}");
 
     // Nobody took the order: it is not given after all.
     let (mut world, _) = raid(10, Mode::Ask, |_, _| {});
@@ -347,7 +353,8 @@ fn one_of_them_is_let_in_and_the_others_are_banned() {
     let users = world.wave().order.as_ref().unwrap().users.clone();
     let one = users[0];
     let effects = world.engine.let_in(one, SOMEBODY, world.now);
-    assert!(effects.contains(&lift(vec![one], 0)), "{effects:?}");
+    let since = world.now;
+    assert!(effects.contains(&lift(vec![one], since, 0)), "{effects:?}");
     let ended = Ended {
         banned: users.clone(),
         ..Ended::default()
@@ -783,4 +790,50 @@ fn who_is_let_in_before_the_order_is_given_is_not_named_by_it() {
     assert!(effects.contains(&again), "{effects:?}");
     let_in(&mut world);
     assert!(world.wave().wanted().is_empty());
+}
+
+#[test]
+fn a_lift_that_was_given_up_is_ordered_anew_when_somebody_asks() {
+    let (mut world, _) = raid(25, Mode::Ask, |_, _| {});
+    order(&mut world);
+    let of = world.wave().id;
+    world.engine.on_ordered(of, "the job", world.now);
+    let users = world.wave().order.as_ref().unwrap().users.clone();
+    let ended = Ended {
+        banned: users.clone(),
+        ..Ended::default()
+    };
+    world.engine.on_banned(of, ended, world.now);
+    let mut now = world.now;
+    let refused = Answer::Refused("Missing Permissions".to_owned());
+    let give_up = |world: &mut World, now: &mut Moment, whom: &[Id]| {
+        let mut orders = 0;
+        for _ in 0..20 {
+            orders += 1;
+            world.engine.on_lifted("the job", whom, &refused, *now);
+            *now = now.plus(HOUR);
+            let effects = world.engine.tick(*now);
+            if !effects.iter().any(|of| matches!(of, Effect::Lift { .. })) {
+                break;
+            }
+        }
+        assert!(orders < 20, "it is never given up");
+    };
+    let one = users[0];
+    let effects = world.engine.let_in(one, SOMEBODY, now);
+    assert!(effects.contains(&lift(vec![one], now, 0)), "{effects:?}");
+    give_up(&mut world, &mut now, &[one]);
+    assert_eq!(world.wave().people[&one.get()].fate, Fate::Banned);
+    let effects = world.engine.let_in(one, SOMEBODY, now);
+    assert!(effects.contains(&lift(vec![one], now, 0)), "{effects:?}");
+    world
+        .engine
+        .on_lifted("the job", &[one], &Answer::Done, now);
+    assert_eq!(world.wave().people[&one.get()].fate, Fate::LetIn);
+
+    for _ in 0..2 {
+        let undone = world.engine.command(of, Command::Undo, SOMEBODY, now);
+        assert!(undone.contains(&lift(Vec::new(), now, 0)), "{undone:?}");
+        give_up(&mut world, &mut now, &[]);
+    }
 }
