@@ -33,10 +33,20 @@ pub(super) struct Owed {
     /// A pause until then ends early.
     pub unpause: Option<Moment>,
     /// They are held and need not be.
-    pub release: BTreeMap<u64, Turn>,
+    pub release: BTreeMap<u64, Release>,
     pub lifts: Vec<Lift>,
     #[serde(skip)]
     pub unpausing: Turn,
+}
+
+/// A hold that ends early.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Release {
+    /// By then it has ended by itself.
+    pub until: Moment,
+    #[serde(skip)]
+    pub turn: Turn,
 }
 
 /// What newcomers are asked for because of us.
@@ -118,6 +128,31 @@ impl Owed {
             && self.unpause.is_none()
             && self.release.is_empty()
             && self.lifts.is_empty()
+    }
+
+    /// Somebody is held for so long at most and need not be.
+    pub fn release(&mut self, user: u64, until: Moment) {
+        self.release.entry(user).or_insert(Release {
+            until,
+            turn: Turn::default(),
+        });
+    }
+
+    /// Whether a hold is over, by us or by itself.
+    pub fn released(&mut self, user: u64, answer: &Answer, now: Moment) -> bool {
+        let Some(release) = self.release.get_mut(&user) else {
+            return *answer != Answer::Later;
+        };
+        release.turn.ends(answer, now);
+        let is_over = match answer {
+            Answer::Done | Answer::Gone => true,
+            Answer::Later => false,
+            Answer::Refused(_) => now >= release.until,
+        };
+        if is_over {
+            self.release.remove(&user);
+        }
+        is_over
     }
 
     pub fn lift(&mut self, job: &str, users: Vec<Id>, by: Option<Id>, now: Moment) {

@@ -371,7 +371,7 @@ impl Engine {
             // They were let in while it was under way, so it may have come last.
             let is_in = matches!(person.fate, Fate::Releasing | Fate::LetIn);
             if is_in && *answer == Answer::Done {
-                self.owed.release.entry(user.get()).or_default();
+                self.owed.release(user.get(), now.plus(HELD));
             }
             return vec![Effect::Keep];
         }
@@ -385,19 +385,20 @@ impl Engine {
     }
 
     pub fn on_released(&mut self, user: Id, answer: &Answer, now: Moment) -> Vec<Effect> {
-        if let Some(turn) = self.owed.release.get_mut(&user.get()) {
-            turn.ends(answer, now);
-        }
         if *answer == Answer::Later {
+            self.owed.released(user.get(), answer, now);
             return Vec::new();
         }
-        self.owed.release.remove(&user.get());
+        if !self.owed.released(user.get(), answer, now) {
+            return self.told(Step::Release, answer);
+        }
         let wave = self.wave.as_mut();
         let person = wave.and_then(|wave| wave.people.get_mut(&user.get()));
         if let Some(person) = person.filter(|person| person.fate == Fate::Releasing) {
             person.fate = Fate::LetIn;
         }
-        self.told(Step::Release, answer)
+        // What was refused until it ended by itself is refused no more.
+        self.told(Step::Release, &Answer::Done)
     }
 
     pub fn on_refused(&mut self, user: Id, answer: &Answer, now: Moment) -> Vec<Effect> {
@@ -537,7 +538,7 @@ impl Engine {
         wave.approved = false;
         wave.stopped = None;
         for (user, person) in &mut wave.people {
-            spare(*user, person, &mut self.owed);
+            spare(*user, person, &mut self.owed, now);
             self.acquitted.insert(*user, now);
             self.raiders.remove(user);
         }
@@ -563,7 +564,7 @@ impl Engine {
             return effects;
         };
         let may_be_banned = matches!(person.fate, Fate::Banning | Fate::Banned);
-        spare(user.get(), person, &mut self.owed);
+        spare(user.get(), person, &mut self.owed, now);
         if may_be_banned {
             for job in &wave.jobs {
                 self.owed.lift(job, vec![user], Some(by), now);
@@ -623,8 +624,8 @@ impl Engine {
                 effects.push(Effect::Unpause { until });
             }
         }
-        for (user, turn) in &mut self.owed.release {
-            if turn.take(now) {
+        for (user, release) in &mut self.owed.release {
+            if release.turn.take(now) {
                 let user = Id::new(*user);
                 effects.push(Effect::Release { user });
             }
@@ -658,7 +659,7 @@ impl Engine {
 impl Owed {
     fn hurry(&mut self) {
         self.unpausing.hurry();
-        self.release.values_mut().for_each(Turn::hurry);
+        self.release.values_mut().for_each(|of| of.turn.hurry());
         self.lifts.iter_mut().for_each(|lift| lift.turn.hurry());
         if let Some(raised) = &mut self.level {
             raised.turn.hurry();
@@ -667,10 +668,10 @@ impl Owed {
 }
 
 /// Takes back what was done to somebody, bans excepted: they are lifted by job.
-fn spare(user: u64, person: &mut Person, owed: &mut Owed) {
+fn spare(user: u64, person: &mut Person, owed: &mut Owed, now: Moment) {
     person.fate = match person.fate {
         Fate::Holding | Fate::Held | Fate::Releasing => {
-            owed.release.entry(user).or_default();
+            owed.release(user, now.plus(HELD));
             Fate::Releasing
         }
         Fate::Free | Fate::Banning | Fate::Banned | Fate::LetIn => Fate::LetIn,

@@ -837,3 +837,41 @@ fn a_lift_that_was_given_up_is_ordered_anew_when_somebody_asks() {
         give_up(&mut world, &mut now, &[]);
     }
 }
+
+/// A raid, and somebody who is held in it.
+fn with_held(seed: u64) -> (World, Id) {
+    let mut dice = Dice::new(seed);
+    let mut world = World::with_history(&mut dice, 15.0, Mode::Ask);
+    world.live(fresh(&mut dice, START.plus(DAY), 20, 300.0));
+    let mut people = world.wave().people.iter();
+    let held = people.find(|(_, person)| person.fate == Fate::Held);
+    let held = Id::new(*held.unwrap().0);
+    (world, held)
+}
+
+#[test]
+fn a_release_that_is_refused_is_not_done_and_is_tried_until_the_hold_has_ended() {
+    let (mut world, user) = with_held(5);
+    let (release, now) = (Effect::Release { user }, world.now);
+    let refused = Answer::Refused("Missing Permissions".to_owned());
+    let effects = world.engine.let_in(user, SOMEBODY, now);
+    assert!(effects.contains(&release));
+    world.engine.on_released(user, &refused, now);
+    let fate = |world: &World| world.wave().people[&user.get()].fate;
+    assert_eq!(fate(&world), Fate::Releasing);
+    assert!(world.wave().refused.contains_key(&Step::Release));
+    restart(&mut world);
+    let mut same = world.clone();
+    // Somebody allows it.
+    let later = now.plus(6 * MINUTE);
+    assert!(world.engine.tick(later).contains(&release));
+    world.engine.on_released(user, &Answer::Done, later);
+    assert_eq!(fate(&world), Fate::LetIn);
+    assert!(world.wave().refused.is_empty());
+    // Nobody does, and it ends by itself.
+    let later = now.plus(HOUR);
+    assert!(same.engine.tick(later).contains(&release));
+    same.engine.on_released(user, &refused, later);
+    assert_eq!(fate(&same), Fate::LetIn);
+    assert!(!same.engine.tick(later.plus(HOUR)).contains(&release));
+}
