@@ -162,6 +162,14 @@ impl Wave {
             .count()
     }
 
+    /// Something was done that may have to be taken back.
+    pub(crate) fn is_to_be_kept(&self) -> bool {
+        let is_done = |person: &Person| !matches!(person.fate, Fate::Free | Fate::Spared);
+        let is_paused = self.paused_until.is_some() || self.pausing.is_some();
+        let has_banned = self.order.is_some() || !self.jobs.is_empty();
+        self.mode.acts() && (is_paused || has_banned || self.people.values().any(is_done))
+    }
+
     /// Whom the order that is under way is to ban by now: nobody whom somebody has let in since, and nobody at
     /// all when all were let in or it is withdrawn.
     pub fn wanted(&self) -> Vec<Id> {

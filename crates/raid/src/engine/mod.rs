@@ -43,6 +43,10 @@ const UNREAD: u64 = 2 * SECOND;
 const WARNED: u64 = 15 * MINUTE;
 /// Nobody of a cohort came for so long: it is over.
 const OVER: u64 = 10 * MINUTE;
+/// Waves of before that can be taken back,
+const MOST_PAST: usize = 3;
+/// and for how long.
+const PAST: u64 = 7 * DAY;
 /// What comes within so long after that belongs to the same wave.
 const SAME: u64 = 30 * MINUTE;
 /// Who came so long ago is in no window.
@@ -112,6 +116,8 @@ pub struct Engine {
     streams: BTreeMap<StreamKind, Stream>,
     clusters: Clusters,
     wave: Option<Wave>,
+    /// Waves of before, newest first, about which something was done.
+    past: Vec<Wave>,
     /// Raiders, and when they came.
     raiders: BTreeMap<u64, Moment>,
     acquitted: BTreeMap<u64, Moment>,
@@ -146,6 +152,7 @@ impl Engine {
             streams: streams.into(),
             clusters: Clusters::default(),
             wave: None,
+            past: Vec::new(),
             raiders: BTreeMap::new(),
             acquitted: BTreeMap::new(),
             members: 0,
@@ -267,6 +274,11 @@ impl Engine {
     /// What goes on, or was over last.
     pub const fn wave(&self) -> Option<&Wave> {
         self.wave.as_ref()
+    }
+
+    /// All waves whose bans, holds and pauses can be taken back, newest first.
+    pub fn waves(&self) -> impl Iterator<Item = &Wave> {
+        self.wave.iter().chain(&self.past)
     }
 
     /// Nothing goes on and nothing is owed: time changes nothing.
@@ -513,6 +525,14 @@ impl Engine {
             {
                 return Vec::new();
             }
+            // Nor of one of which it is not known yet who is banned.
+            if self
+                .wave
+                .as_ref()
+                .is_some_and(|wave| wave.order.is_some() && wave.phase != Phase::Dismissed)
+            {
+                return Vec::new();
+            }
             self.open(kind, verdict, (now, known.since));
         }
         // A crowd of an hour ago is still in a window of six; whoever comes now is none of it for that.
@@ -534,10 +554,8 @@ impl Engine {
     fn known(&self, kind: StreamKind, now: Moment) -> Known {
         let expected = self.policy.expected;
         let is_expected = expected.is_some_and(|of| of.is_on(now));
-        let over = self
-            .wave
-            .as_ref()
-            .filter(|wave| wave.kind == kind && !self.goes_on_with(kind, now));
+        let latest = self.wave.as_ref().or(self.past.first());
+        let over = latest.filter(|wave| wave.kind == kind && !self.goes_on_with(kind, now));
         Known {
             expected,
             has_cause: is_expected || self.cause.is_some_and(|until| now < until),
@@ -552,6 +570,9 @@ impl Engine {
             .evidence
             .map_or(verdict.window, |evidence| evidence.window);
         self.banning_since = None;
+        if let Some(before) = self.wave.take() {
+            self.put_away(before);
+        }
         self.wave = Some(Wave {
             id: Id::new(now.id().get().max(newest + 1)),
             kind,
@@ -581,6 +602,14 @@ impl Engine {
             refused: BTreeMap::new(),
             stopped: None,
         });
+    }
+
+    /// What was done about a wave can be taken back when another came.
+    fn put_away(&mut self, wave: Wave) {
+        if wave.is_to_be_kept() {
+            self.past.insert(0, wave);
+            self.past.truncate(MOST_PAST);
+        }
     }
 
     /// Takes the cohort into the wave. `presses`: far more than usual come just now; `all`: everybody is
@@ -701,6 +730,7 @@ impl Engine {
     fn forget(&mut self, now: Moment) {
         self.raiders.retain(|_, at| now.since(*at) < RAIDED);
         self.acquitted.retain(|_, at| now.since(*at) < ACQUITTED);
+        self.past.retain(|wave| now.since(wave.last) < PAST);
         for known in [&mut self.raiders, &mut self.acquitted] {
             while known.len() > MOST_KNOWN {
                 let oldest = known

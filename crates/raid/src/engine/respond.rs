@@ -237,8 +237,8 @@ impl Engine {
 
     /// A job carries out the order of a wave.
     pub fn on_ordered(&mut self, of: Id, job: &str, now: Moment) -> Vec<Effect> {
-        let wave = self.wave.as_mut().filter(|wave| wave.id == of);
-        let Some(wave) = wave else {
+        let mut waves = self.wave.iter_mut().chain(&mut self.past);
+        let Some(wave) = waves.find(|wave| wave.id == of) else {
             // It was let in, or its order would have kept it.
             self.owed.lift(job, Vec::new(), None, now);
             return self.settle(now);
@@ -268,7 +268,8 @@ impl Engine {
 
     /// How the order of a wave ended. Whoever is left waits again where it ended early.
     pub fn on_banned(&mut self, of: Id, ended: Ended, now: Moment) -> Vec<Effect> {
-        let Some(wave) = self.wave.as_mut().filter(|wave| wave.id == of) else {
+        let mut waves = self.wave.iter_mut().chain(&mut self.past);
+        let Some(wave) = waves.find(|wave| wave.id == of) else {
             return Vec::new();
         };
         let Some(order) = wave.order.take() else {
@@ -337,6 +338,10 @@ impl Engine {
         let Some(wave) = &mut self.wave else {
             return Vec::new();
         };
+        // Another wave may have come since it was asked for.
+        let mut past = self.past.iter_mut();
+        let before = past.find(|past| past.pausing == Some(until));
+        let wave = before.unwrap_or(wave);
         note(wave, Step::Pause, answer);
         if wave.pausing == Some(until) {
             wave.pausing = None;
@@ -363,8 +368,8 @@ impl Engine {
         if *answer == Answer::Later {
             self.holding.ends(answer, now);
         }
-        let wave = self.wave.as_mut();
-        let Some(person) = wave.and_then(|wave| wave.people.get_mut(&user.get())) else {
+        let mut waves = self.wave.iter_mut().chain(&mut self.past);
+        let Some(person) = waves.find_map(|wave| wave.people.get_mut(&user.get())) else {
             return Vec::new();
         };
         if person.fate != Fate::Holding {
@@ -392,10 +397,11 @@ impl Engine {
         if !self.owed.released(user.get(), answer, now) {
             return self.told(Step::Release, answer);
         }
-        let wave = self.wave.as_mut();
-        let person = wave.and_then(|wave| wave.people.get_mut(&user.get()));
-        if let Some(person) = person.filter(|person| person.fate == Fate::Releasing) {
-            person.fate = Fate::LetIn;
+        for wave in self.wave.iter_mut().chain(&mut self.past) {
+            let person = wave.people.get_mut(&user.get());
+            if let Some(person) = person.filter(|person| person.fate == Fate::Releasing) {
+                person.fate = Fate::LetIn;
+            }
         }
         // What was refused until it ended by itself is refused no more.
         self.told(Step::Release, &Answer::Done)
@@ -468,7 +474,8 @@ impl Engine {
         let Some(is_given_up) = self.owed.lifted(job, users, answer, now) else {
             return Vec::new();
         };
-        if is_given_up && let Some(wave) = &mut self.wave {
+        let waves = self.wave.iter_mut().chain(&mut self.past);
+        for wave in waves.filter(|_| is_given_up) {
             // They are still banned, so that somebody may let them in again.
             for user in users {
                 let person = wave.people.get_mut(&user.get());
@@ -487,9 +494,18 @@ impl Engine {
         vec![Effect::Show, Effect::Keep]
     }
 
-    /// What people want. Nothing is done about a wave that is not the latest.
+    /// What people want. What was done about a wave of before can be taken back, and no more.
     pub fn command(&mut self, wave: Id, command: Command, by: Id, now: Moment) -> Vec<Effect> {
         let acts = self.acts();
+        if self.past.iter().any(|known| known.id == wave) {
+            return match command {
+                Command::Ban | Command::Hold => Vec::new(),
+                Command::LetIn | Command::Undo => {
+                    let effects = self.dismiss(wave, by, now).into_iter();
+                    effects.chain([Effect::Show, Effect::Keep]).collect()
+                }
+            };
+        }
         let Some(known) = self.wave.as_mut().filter(|known| known.id == wave) else {
             return Vec::new();
         };
@@ -520,15 +536,16 @@ impl Engine {
                 }
             }
             Command::Ban | Command::Hold => {}
-            Command::LetIn | Command::Undo => effects = self.dismiss(by, now),
+            Command::LetIn | Command::Undo => effects = self.dismiss(wave, by, now),
         }
         effects.extend([Effect::Show, Effect::Keep]);
         effects
     }
 
     /// It was nothing: what goes on is stopped, and what was done is taken back.
-    fn dismiss(&mut self, by: Id, now: Moment) -> Vec<Effect> {
-        let Some(wave) = &mut self.wave else {
+    fn dismiss(&mut self, of: Id, by: Id, now: Moment) -> Vec<Effect> {
+        let mut waves = self.wave.iter_mut().chain(&mut self.past);
+        let Some(wave) = waves.find(|wave| wave.id == of) else {
             return Vec::new();
         };
         if wave.phase != Phase::Dismissed {
@@ -547,6 +564,18 @@ impl Engine {
         for job in &wave.jobs {
             self.owed.lift(job, Vec::new(), wave.dismissed_by, now);
         }
+        // Whoever is of another wave, too, is not banned or held for that one either.
+        let users: Vec<u64> = wave.people.keys().copied().collect();
+        let waves = self.wave.iter_mut().chain(&mut self.past);
+        for other in waves.filter(|other| other.id != of) {
+            for user in &users {
+                if let Some(person) = other.people.get_mut(user)
+                    && !matches!(person.fate, Fate::Banning | Fate::Banned)
+                {
+                    spare(*user, person, &mut self.owed, now);
+                }
+            }
+        }
         // What failed is tried again at once.
         self.owed.hurry();
         self.settle(now)
@@ -557,17 +586,16 @@ impl Engine {
         self.acquitted.insert(user.get(), now);
         self.raiders.remove(&user.get());
         let mut effects = vec![Effect::Show, Effect::Keep];
-        let Some(wave) = &mut self.wave else {
-            return effects;
-        };
-        let Some(person) = wave.people.get_mut(&user.get()) else {
-            return effects;
-        };
-        let may_be_banned = matches!(person.fate, Fate::Banning | Fate::Banned);
-        spare(user.get(), person, &mut self.owed, now);
-        if may_be_banned {
-            for job in &wave.jobs {
-                self.owed.lift(job, vec![user], Some(by), now);
+        for wave in self.wave.iter_mut().chain(&mut self.past) {
+            let Some(person) = wave.people.get_mut(&user.get()) else {
+                continue;
+            };
+            let may_be_banned = matches!(person.fate, Fate::Banning | Fate::Banned);
+            spare(user.get(), person, &mut self.owed, now);
+            if may_be_banned {
+                for job in &wave.jobs {
+                    self.owed.lift(job, vec![user], Some(by), now);
+                }
             }
         }
         effects.extend(self.settle(now));

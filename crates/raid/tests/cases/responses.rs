@@ -875,3 +875,73 @@ fn a_release_that_is_refused_is_not_done_and_is_tried_until_the_hold_has_ended()
     assert_eq!(fate(&same), Fate::LetIn);
     assert!(!same.engine.tick(later.plus(HOUR)).contains(&release));
 }
+
+/// A raid whose raiders are banned, and the dry run of a wave that came after everything was switched to one.
+fn replaced(seed: u64) -> (World, Id) {
+    let (mut world, _) = raid(seed, Mode::Ask, |_, _| {});
+    let real = world.wave().id;
+    let now = world.now;
+    let effects = world.engine.command(real, Command::Ban, SOMEBODY, now);
+    world.take(effects);
+    assert!(world.wave().with_fate(Fate::Banned) > 0);
+    set_mode(&mut world, Mode::DryRun);
+    come(&mut world);
+    assert!(world.wave().id != real && world.wave().mode == Mode::DryRun);
+    (world, real)
+}
+
+fn past(world: &World, of: Id) -> &splashtail_raid::Wave {
+    world.engine.waves().find(|wave| wave.id == of).unwrap()
+}
+
+#[test]
+fn what_was_done_about_a_wave_is_taken_back_when_another_came() {
+    let (mut world, real) = replaced(26);
+    restart(&mut world);
+    let now = world.now;
+    assert!(
+        world
+            .engine
+            .command(real, Command::Ban, SOMEBODY, now)
+            .is_empty()
+    );
+    let effects = world.engine.command(real, Command::Undo, SOMEBODY, now);
+    let lifts = |of: &Effect| matches!(of, Effect::Lift { job, users, .. } if job == "a job" && users.is_empty());
+    assert!(effects.iter().any(lifts), "{effects:?}");
+    let unpaused = |of: &Effect| matches!(of, Effect::Unpause { .. });
+    assert!(effects.iter().any(unpaused), "{effects:?}");
+    world.take(effects);
+    let wave = past(&world, real);
+    assert_eq!(wave.phase, Phase::Dismissed);
+    assert_eq!(wave.dismissed_by, Some(SOMEBODY));
+    assert_ne!(world.wave().phase, Phase::Dismissed, "the other is another");
+
+    // One of them.
+    let (mut world, real) = replaced(26);
+    let mut people = past(&world, real).people.iter();
+    let banned = people.find(|(_, person)| person.fate == Fate::Banned);
+    let user = Id::new(*banned.unwrap().0);
+    let now = world.now;
+    let effects = world.engine.let_in(user, SOMEBODY, now);
+    let lifts = |of: &Effect| matches!(of, Effect::Lift { users, .. } if *users == [user]);
+    assert!(effects.iter().any(lifts), "{effects:?}");
+}
+
+#[test]
+fn a_wave_is_not_replaced_while_it_is_not_known_who_of_it_is_banned() {
+    let (mut world, _) = raid(27, Mode::Ask, |_, _| {});
+    order(&mut world);
+    let real = world.wave().id;
+    set_mode(&mut world, Mode::DryRun);
+    come(&mut world);
+    assert_eq!(world.wave().id, real);
+    let now = world.now;
+    let effects = world.engine.on_ordered(real, "the job", now);
+    let lifts = |of: &Effect| matches!(of, Effect::Lift { .. });
+    assert!(
+        !effects.iter().any(lifts),
+        "nobody let them in: {effects:?}"
+    );
+    let effects = world.engine.command(real, Command::Undo, SOMEBODY, now);
+    assert!(effects.contains(&lift(Vec::new(), now, 0)), "{effects:?}");
+}
