@@ -622,7 +622,7 @@ fn one_who_comes_and_goes_does_not_keep_others_out() {
     let raider = people.find(|(_, person)| person.standing == Standing::Raider);
     let user = Id::new(*raider.unwrap().0);
     for _ in 0..16 {
-        wait(&mut world, 25);
+        wait(&mut world, 20);
         let now = world.now;
         comes_back(&mut world, user, now);
     }
