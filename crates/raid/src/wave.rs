@@ -122,6 +122,9 @@ pub struct Person {
     /// They came back while it went on.
     #[serde(default)]
     pub is_back: bool,
+    /// Discord has taken a hold that was not ended since, whatever else became of them.
+    #[serde(default)]
+    pub is_held: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

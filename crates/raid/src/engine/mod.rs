@@ -670,6 +670,7 @@ impl Engine {
                 is_late: record.is_late,
                 is_gone: false,
                 is_back: false,
+                is_held: false,
             });
             // Whoever looked like a raider once does not become innocent by others who come.
             if standing >= person.standing {

@@ -372,6 +372,7 @@ impl Engine {
         let Some(person) = waves.find_map(|wave| wave.people.get_mut(&user.get())) else {
             return Vec::new();
         };
+        person.is_held |= *answer == Answer::Done;
         if person.fate != Fate::Holding {
             // They were let in while it was under way, so it may have come last.
             let is_in = matches!(person.fate, Fate::Releasing | Fate::LetIn);
@@ -398,8 +399,11 @@ impl Engine {
             return self.told(Step::Release, answer);
         }
         for wave in self.wave.iter_mut().chain(&mut self.past) {
-            let person = wave.people.get_mut(&user.get());
-            if let Some(person) = person.filter(|person| person.fate == Fate::Releasing) {
+            let Some(person) = wave.people.get_mut(&user.get()) else {
+                continue;
+            };
+            person.is_held = false;
+            if person.fate == Fate::Releasing {
                 person.fate = Fate::LetIn;
             }
         }
@@ -699,6 +703,11 @@ impl Owed {
 fn spare(user: u64, person: &mut Person, owed: &mut Owed, now: Moment) {
     person.fate = match person.fate {
         Fate::Holding | Fate::Held | Fate::Releasing => {
+            owed.release(user, now.plus(HELD));
+            Fate::Releasing
+        }
+        // Held before an order for them that was not carried out.
+        Fate::Free | Fate::Banning if person.is_held => {
             owed.release(user, now.plus(HELD));
             Fate::Releasing
         }

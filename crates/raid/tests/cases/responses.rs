@@ -355,6 +355,7 @@ fn one_of_them_is_let_in_and_the_others_are_banned() {
     let effects = world.engine.let_in(one, SOMEBODY, world.now);
     let since = world.now;
     assert!(effects.contains(&lift(vec![one], since, 0)), "{effects:?}");
+    world.take(effects);
     let ended = Ended {
         banned: users.clone(),
         ..Ended::default()
@@ -944,4 +945,20 @@ fn a_wave_is_not_replaced_while_it_is_not_known_who_of_it_is_banned() {
     );
     let effects = world.engine.command(real, Command::Undo, SOMEBODY, now);
     assert!(effects.contains(&lift(Vec::new(), now, 0)), "{effects:?}");
+}
+
+#[test]
+fn who_is_held_and_let_in_before_a_ban_can_act_again() {
+    let (mut world, _) = with_held(5);
+    let mut people = world.wave().people.iter();
+    let raider =
+        people.find(|(_, person)| person.standing == Standing::Raider && person.fate == Fate::Held);
+    let user = Id::new(*raider.unwrap().0);
+    order(&mut world);
+    let fate = |world: &World| world.wave().people[&user.get()].fate;
+    assert_eq!(fate(&world), Fate::Banning);
+    let effects = world.engine.let_in(user, SOMEBODY, world.now);
+    assert!(effects.contains(&Effect::Release { user }), "{effects:?}");
+    world.take(effects);
+    assert_eq!(fate(&world), Fate::LetIn);
 }
