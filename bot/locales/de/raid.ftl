@@ -87,7 +87,7 @@ raid-reason-ban-by = { $count ->
 }
 raid-reason-undo = Es war kein Raid
 raid-none = In letzter Zeit kam niemand in Scharen.
-raid-not-latest = Seither kam eine andere Welle. `/{ command-raid } { command-raid-people }` zeigt die letzte.
+raid-not-latest = Seither kam eine andere Welle. `/{ command-raid } { command-raid-people }` zeigt die letzte; Banns eines Auftrags hebt `/{ command-massunban }` auf.
 raid-only-dry = Das war ein Probelauf, also ist nichts zu tun und nichts zurückzunehmen. `/{ command-raid } { command-raid-mode }` schaltet den Schutz an.
 raid-dismissed = Diese Welle wurde schon hereingelassen.
 raid-guarded = { $count } Banns auf einmal brauchen hier eine zweite Person: Nimm `/{ command-massban }` mit den Konten, die `/{ command-raid } { command-raid-people }` nennt.

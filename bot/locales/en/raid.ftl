@@ -87,7 +87,7 @@ raid-reason-ban-by = { $count ->
 }
 raid-reason-undo = It was no raid
 raid-none = Nobody came in a crowd lately.
-raid-not-latest = Another wave came since. `/raid people` shows the latest.
+raid-not-latest = Another wave came since. `/raid people` shows the latest; bans of a job are lifted with `/massunban`.
 raid-only-dry = This was a dry run, so there is nothing to do or to take back. `/raid mode` switches protection on.
 raid-dismissed = This wave was let in already.
 raid-guarded = { $count } bans at once need a second person here: run `/massban` with the accounts that `/raid people` names.

@@ -201,6 +201,11 @@ impl DiscordError {
         }
     }
 
+    /// Whether direct channels are opened too fast: nobody else can be written to either.
+    pub fn is_too_fast(&self) -> bool {
+        matches!(self, Self::Api(error) if error.is_too_fast())
+    }
+
     /// Whether it may have taken effect although it did not succeed.
     pub fn is_ambiguous(&self) -> bool {
         matches!(self, Self::Ambiguous { .. })

@@ -393,7 +393,7 @@ impl Engine {
     }
 
     pub(crate) fn fallen(&self) -> MutexGuard<'_, HashMap<Uuid, TaskId>> {
-        lock(&self.fallen)
+        lock(&self.inner.fallen)
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<TaskId, Run>> {

@@ -116,14 +116,14 @@ async fn retain(
         }
     };
     // What cannot be deleted now is looked at again, and is said once.
-    let said = engine.inner.fallen().get(&schedule.id).copied();
+    let said = engine.fallen().get(&schedule.id).copied();
     if has_fallen(&made, &appraisal) && said != schedule.last_task {
         let complain = storage
             .schedules()
             .complain(schedule.id, Trouble::FALLEN, now);
         within(deadline, complain).await?;
         let task = schedule.last_task;
-        let mut fallen = engine.inner.fallen();
+        let mut fallen = engine.fallen();
         fallen.extend(task.map(|task| (schedule.id, task)));
     }
     for task in surplus(&made, schedule.keep, &appraisal, now) {
@@ -142,7 +142,7 @@ async fn retain(
             }
         }
     }
-    engine.inner.fallen().remove(&schedule.id);
+    engine.fallen().remove(&schedule.id);
     Ok(true)
 }
 

@@ -123,6 +123,12 @@ impl Ring {
         true
     }
 
+    pub fn remove(&mut self, user: u64) {
+        if let Some(at) = self.position(user) {
+            self.0.remove(at);
+        }
+    }
+
     fn position(&self, user: u64) -> Option<usize> {
         // Whoever is asked about came lately.
         self.0.iter().rposition(|record| record.user == user)
@@ -183,6 +189,8 @@ mod tests {
         assert!(ring.add(record(1, 500)));
         assert!(ring.add(record(2, 100)));
         assert!(!ring.add(record(1, 900)), "told again");
+        ring.add(record(3, 50));
+        ring.remove(3);
         let users = |from, to| -> Vec<u64> {
             ring.between(Moment(from), Moment(to))
                 .map(|record| record.user)

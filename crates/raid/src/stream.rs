@@ -46,6 +46,12 @@ impl Stream {
         is_new
     }
 
+    /// Somebody who came before comes as one of those who come now. Of what is usual they are one, as before.
+    pub fn again(&mut self, record: Record) {
+        self.ring.remove(record.user);
+        self.ring.add(record);
+    }
+
     /// Learns from the hours that are over, unless they are no example.
     pub fn advance(&mut self, now: Moment) {
         let begin = self.baseline.begin();

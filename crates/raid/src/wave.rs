@@ -78,6 +78,9 @@ pub struct Order {
     pub by: Option<Id>,
     /// The job, as far as it is known.
     pub job: Option<String>,
+    /// It was not given when bans were switched off or made to need a word: it is not given after all.
+    #[serde(default)]
+    pub is_withdrawn: bool,
 }
 
 /// What can be refused beside what is about one person.
@@ -116,6 +119,12 @@ pub struct Person {
     /// They went, or were removed.
     #[serde(default)]
     pub is_gone: bool,
+    /// They came back while it went on.
+    #[serde(default)]
+    pub is_back: bool,
+    /// Discord has taken a hold that was not ended since, whatever else became of them.
+    #[serde(default)]
+    pub is_held: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,6 +163,29 @@ impl Wave {
             .values()
             .filter(|person| person.fate == fate)
             .count()
+    }
+
+    /// Something was done that may have to be taken back.
+    pub(crate) fn is_to_be_kept(&self) -> bool {
+        let is_done = |person: &Person| !matches!(person.fate, Fate::Free | Fate::Spared);
+        let is_paused = self.paused_until.is_some() || self.pausing.is_some();
+        let has_banned = self.order.is_some() || !self.jobs.is_empty();
+        self.mode.acts() && (is_paused || has_banned || self.people.values().any(is_done))
+    }
+
+    /// Whom the order that is under way is to ban by now: nobody whom somebody has let in since, and nobody at
+    /// all when all were let in or it is withdrawn.
+    pub fn wanted(&self) -> Vec<Id> {
+        let order = self.order.as_ref().filter(|order| !order.is_withdrawn);
+        let Some(order) = order.filter(|_| self.phase != Phase::Dismissed) else {
+            return Vec::new();
+        };
+        let is_in = |user: &Id| {
+            let person = self.people.get(&user.get());
+            person.is_some_and(|of| matches!(of.fate, Fate::Releasing | Fate::LetIn))
+        };
+        let users = order.users.iter().copied();
+        users.filter(|user| !is_in(user)).collect()
     }
 
     /// Raiders about whom nothing is decided, oldest first.

@@ -12,7 +12,7 @@ use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_core::telemetry::Chain;
 use splashtail_guild::Id;
 use splashtail_ipc::clients::ClientError;
-use splashtail_raid::{Answer, Ended, Order, Phase, Standing};
+use splashtail_raid::{Answer, Ended, Moment, Order, Standing, Wave};
 use splashtail_storage::{
     Idempotency, Item, Outcome, Owner, StorageError, TaskQuery, TaskRow, TaskState,
 };
@@ -64,6 +64,15 @@ fn key(wave: Id, order: &Order) -> String {
     format!("raid-{wave}-{}", order.number)
 }
 
+/// By which the jobserver knows an order to lift again: it has room for 64 characters. What failed before
+/// somebody asked anew is not asked about again.
+fn lift_key(job: TaskId, users: &[Id], (since, tries): (Moment, u32)) -> String {
+    let job = job.to_string().replace('-', "");
+    let first = users.first().map_or(0, |user| user.get());
+    let since = since.0 / 1000;
+    format!("ru{job}-{first:x}-{since:x}-{tries}")
+}
+
 /// What became of those whom a job was to ban. `why`: the job itself did not come to a good end.
 fn ended(items: &[Item], why: Option<String>) -> Ended {
     let mut ended = Ended::default();
@@ -96,15 +105,15 @@ impl Watch {
             let wave = engine.wave()?;
             let order = wave.order.as_ref().filter(|order| order.users == users)?;
             let raiders = wave.count(Standing::Raider);
-            Some((wave.id, wave.phase, order.clone(), raiders))
+            Some((wave.id, wave.wanted().is_empty(), order.clone(), raiders))
         });
-        let Some((wave, phase, order, raiders)) = known else {
+        let Some((wave, is_withdrawn, order, raiders)) = known else {
             return;
         };
         let job = match self.earlier(wave, &order).await {
             Ok(Some(job)) => Ok(job),
-            // Somebody let them in before it was given.
-            Ok(None) if phase == Phase::Dismissed => {
+            // Somebody let them in, or switched bans off, before it was given.
+            Ok(None) if is_withdrawn => {
                 self.answered(server, |engine, now| engine.on_withdrawn(wave, now));
                 return;
             }
@@ -223,22 +232,30 @@ impl Watch {
             ),
             None => text!(language, "raid-reason-ban", count = raiders),
         };
-        let named: Vec<String> = order.users.iter().map(Id::to_string).collect();
-        let data = json!({"ServerID": server.guild, "CallerID": by, "Options": {
-            "Users": named, "DeleteSeconds": MESSAGES, "Reason": reason, "DryRun": false}});
         // Whoever goes on has to know what was ordered.
         self.write_first(server).await;
-        // Somebody may have let them in meanwhile.
-        let is_wanted = server.read(|engine| {
-            let wave = engine.wave();
-            wave.is_some_and(|wave| {
-                wave.phase != Phase::Dismissed && wave.order.as_ref() == Some(order)
-            })
-        });
-        match is_wanted {
-            true => self.create(data, &key(wave, order)).await,
-            false => Err(NotOrdered::Later),
+        let wanted = self.wanted(server, wave, order);
+        if wanted.is_empty() {
+            return Err(NotOrdered::Later);
         }
+        let named: Vec<String> = wanted.iter().map(Id::to_string).collect();
+        let data = json!({"ServerID": server.guild, "CallerID": by, "Options": {
+            "Users": named, "DeleteSeconds": MESSAGES, "Reason": reason, "DryRun": false}});
+        self.create(data, &key(wave, order)).await
+    }
+
+    /// Whom this order is still to ban, at this moment: somebody may have let them in since it was made, or
+    /// switched bans off.
+    fn wanted(&self, server: &Server, wave: Id, order: &Order) -> Vec<Id> {
+        self.follow_wishes(server);
+        server.read(|engine| {
+            let known = engine.wave().filter(|known| known.id == wave);
+            let known = known.filter(|known| {
+                let current = known.order.as_ref();
+                current.is_some_and(|current| current.number == order.number)
+            });
+            known.map(Wave::wanted).unwrap_or_default()
+        })
     }
 
     /// Somebody who decided, or the bot where it was the policy.
@@ -318,7 +335,8 @@ impl Watch {
         server: &Server,
         job: &str,
         users: &[Id],
-        (by, tries): (Option<Id>, u32),
+        by: Option<Id>,
+        attempt: (Moment, u32),
     ) -> Answer {
         let Ok(banned) = job.parse::<TaskId>() else {
             return Answer::Gone;
@@ -339,11 +357,7 @@ impl Watch {
         let named: Vec<String> = users.iter().map(Id::to_string).collect();
         let data = json!({"ServerID": server.guild, "CallerID": by, "Options": {
             "Undo": job, "Users": named, "Reason": reason, "DryRun": false}});
-        let first = users.first().map_or(0, |user| user.get());
-        match self
-            .create(data, &format!("ru-{job}-{first}-{tries}"))
-            .await
-        {
+        match self.create(data, &lift_key(banned, users, attempt)).await {
             Ok(lifting) => match self.outcome(server, lifting).await {
                 None => Answer::Done,
                 Some(why) => Answer::Refused(why),
@@ -377,6 +391,23 @@ mod tests {
             intended_at: DateTime::UNIX_EPOCH,
             intended_ago: TimeDelta::zero(),
             settled_at: None,
+        }
+    }
+
+    #[test]
+    fn each_attempt_to_lift_has_its_own_key() {
+        let job = TaskId::random();
+        let (at, most) = (Moment(1_795_996_800_000), Id::new(u64::MAX));
+        let first = lift_key(job, &[most], (at, 11));
+        assert!(first.len() <= splashtail_storage::IDEMPOTENCY_KEY_LEN);
+        assert_eq!(first, lift_key(job, &[most], (at, 11)));
+        for other in [
+            lift_key(TaskId::random(), &[most], (at, 11)),
+            lift_key(job, &[], (at, 11)),
+            lift_key(job, &[most], (at, 0)),
+            lift_key(job, &[most], (at.plus(1000), 11)),
+        ] {
+            assert_ne!(first, other);
         }
     }
 

@@ -80,9 +80,11 @@ impl Watch {
                 job,
                 users,
                 by,
+                since,
                 tries,
             } => {
-                let answer = self.lift(server, &job, &users, (by, tries)).await;
+                let attempt = (since, tries);
+                let answer = self.lift(server, &job, &users, by, attempt).await;
                 self.answered(server, |engine, now| {
                     engine.on_lifted(&job, &users, &answer, now)
                 });

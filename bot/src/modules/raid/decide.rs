@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_guild::Id;
-use splashtail_raid::{Command, Phase};
+use splashtail_raid::{Command, Engine, Phase, Wave};
 
 use super::service::Watch;
 use crate::catalogue::Language;
@@ -56,8 +56,33 @@ impl Wish {
     }
 }
 
+/// A wave, as far as it matters for a wish.
+struct Known {
+    id: Id,
+    is_latest: bool,
+    phase: Phase,
+    waiting: usize,
+    bans: usize,
+    /// It was no dry run,
+    was_real: bool,
+    /// and nothing is one now.
+    acts: bool,
+}
+
+fn standing(engine: &Engine, wave: &Wave) -> Known {
+    Known {
+        id: wave.id,
+        is_latest: engine.wave().is_some_and(|latest| latest.id == wave.id),
+        phase: wave.phase,
+        waiting: wave.waiting().len(),
+        bans: wave.jobs.len() + usize::from(wave.order.is_some()),
+        was_real: wave.mode.acts(),
+        acts: engine.policy().mode.acts(),
+    }
+}
+
 impl Watch {
-    /// Has it done about this wave, or the latest; what is said about it.
+    /// Has it done about this wave, or the latest that it can be about; what is said about it.
     pub(super) async fn decide(
         self: &Arc<Self>,
         guild: GuildId,
@@ -68,34 +93,37 @@ impl Watch {
         let Some(server) = self.load_known(guild).await else {
             return Ok(text!(language, "raid-none"));
         };
-        let known = server.read(|engine| {
-            let known = engine.wave()?;
-            let waiting = known.waiting().len();
-            let bans = known.jobs.len() + usize::from(known.order.is_some());
-            let acts = engine.policy().mode.acts();
-            Some((
-                known.id,
-                waiting,
-                known.phase,
-                bans,
-                (known.mode.acts(), acts),
-            ))
+        let (has_any, known) = server.read(|engine| {
+            let latest = engine.wave();
+            let mut waves = engine.waves();
+            let known = match wave {
+                Some(wave) => waves.find(|known| known.id == wave),
+                // Of a dry run nothing is to be taken back.
+                None if wish == Wish::Undo => waves.find(|known| known.mode.acts()).or(latest),
+                None => latest,
+            };
+            let has_any = engine.waves().next().is_some();
+            (has_any, known.map(|known| standing(engine, known)))
         });
-        let Some((id, waiting, phase, bans, (was_real, acts))) = known else {
-            return Ok(text!(language, "raid-none"));
+        let Some(known) = known else {
+            return Ok(match has_any && wave.is_some() {
+                true => text!(language, "raid-not-latest"),
+                false => text!(language, "raid-none"),
+            });
         };
-        if wave.is_some_and(|wave| wave != id) {
-            return Ok(text!(language, "raid-not-latest"));
-        }
         let can = match wish {
-            Wish::Ban | Wish::Hold => was_real && acts,
-            Wish::Undo => was_real,
+            Wish::Ban | Wish::Hold if !known.is_latest => {
+                return Ok(text!(language, "raid-not-latest"));
+            }
+            Wish::Ban | Wish::Hold => known.was_real && known.acts,
+            Wish::Undo => known.was_real,
             Wish::LetIn => true,
         };
         if !can {
             return Ok(text!(language, "raid-only-dry"));
         }
-        if phase == Phase::Dismissed && wish != Wish::Undo {
+        let (waiting, bans) = (known.waiting, known.bans);
+        if known.phase == Phase::Dismissed && wish != Wish::Undo {
             return Ok(text!(language, "raid-dismissed"));
         }
         if wish == Wish::Ban && self.is_guarded(guild, waiting).await? {
@@ -103,7 +131,7 @@ impl Watch {
         }
         let who = Id::new(by.get());
         self.answered(&server, |engine, now| {
-            engine.command(id, wish.order(), who, now)
+            engine.command(known.id, wish.order(), who, now)
         });
         // What somebody decided is not lost with this process.
         self.write_first(&server).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use splashtail_core::ids::GuildId;
 use splashtail_core::telemetry::Chain;
-use splashtail_raid::{Grade, Wave};
+use splashtail_raid::{Grade, Phase, Wave};
 use splashtail_storage::{StorageError, WaveRow};
 use tracing::warn;
 
@@ -149,7 +149,16 @@ impl Watch {
     async fn try_to_write(&self, server: &Server) -> Result<(), StorageError> {
         let (saved, wave, is_settled) =
             server.read(|engine| (engine.save(), engine.wave().cloned(), engine.is_settled()));
+        let latest = wave.as_ref().map(|wave| wave.id);
+        let undone = server.read(|engine| {
+            let past = engine.waves().filter(|known| Some(known.id) != latest);
+            let undone = past.filter(|known| known.phase == Phase::Dismissed);
+            undone.cloned().collect::<Vec<_>>()
+        });
         let (store, at) = (self.storage.raids(), self.clock.now());
+        for wave in &undone {
+            store.put_wave(&row(server, wave, at)).await?;
+        }
         if let Some(wave) = wave {
             store.put_wave(&row(server, &wave, at)).await?;
             let shown = server.state().alert;

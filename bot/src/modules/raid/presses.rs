@@ -35,7 +35,7 @@ pub(super) fn presses(watch: &Arc<Watch>) -> Presses {
                 }
                 let server = watch.load_known(guild).await;
                 let known = server.and_then(|server| {
-                    server.read(|engine| engine.wave().filter(|known| known.id == wave).cloned())
+                    server.read(|engine| engine.waves().find(|known| known.id == wave).cloned())
                 });
                 let Some(known) = known else {
                     return Ok(text!(language, "raid-not-latest"));

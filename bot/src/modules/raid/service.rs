@@ -187,9 +187,11 @@ impl Watch {
         let reading = async {
             let habits = self.storage.raids().habits(guild).await?;
             let latest = self.storage.raids().waves(guild, 1).await?;
-            Ok::<_, StorageError>((habits, latest.into_iter().next()))
+            // What was decided ends with the wish for it, so one that is not known is none.
+            let wishes = self.policies.get(guild).await?;
+            Ok::<_, StorageError>((habits, latest.into_iter().next(), wishes))
         };
-        let (habits, latest) = match tokio::time::timeout(LOADING, reading).await {
+        let (habits, latest, wishes) = match tokio::time::timeout(LOADING, reading).await {
             Ok(Ok(read)) => read,
             Ok(Err(error)) => {
                 warn!(guild.id = %guild, error = %Chain(&error), "what is usual in a server cannot be read");
@@ -211,10 +213,9 @@ impl Watch {
         server.ask(|engine| {
             // What happened meanwhile is not given up, nor what was decided before.
             if let Some(saved) = saved {
-                let policy = engine.policy().clone();
                 engine.restore(saved);
-                engine.set_policy(policy);
             }
+            engine.set_policy(wishes.policy.clone());
             Vec::new()
         });
         {

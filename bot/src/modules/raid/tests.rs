@@ -109,6 +109,7 @@ async fn an_order_finds_its_own_job_and_none_that_failed_before() {
         users: vec![Id::new(7)],
         by: None,
         job: None,
+        is_withdrawn: false,
     };
     let wave = Id::new(5);
     let first = watch.earlier(wave, &order(1)).await.unwrap();

@@ -31,12 +31,12 @@ impl Engine {
         };
         person.exempt = exempt;
         let fate = person.fate;
-        if matches!(fate, Fate::Holding | Fate::Held | Fate::Banning) {
-            spare(user.get(), person, &mut self.owed);
+        if person.is_held || matches!(fate, Fate::Holding | Fate::Held | Fate::Banning) {
+            spare(user.get(), person, &mut self.owed, now);
         }
         if fate == Fate::Banning {
             for job in &wave.jobs {
-                self.owed.lift(job, vec![user], None);
+                self.owed.lift(job, vec![user], None, now);
             }
         }
         let mut effects = self.settle(now);

@@ -46,6 +46,10 @@ const UNREAD: u64 = 2 * SECOND;
 const WARNED: u64 = 15 * MINUTE;
 /// Nobody of a cohort came for so long: it is over.
 const OVER: u64 = 10 * MINUTE;
+/// Waves of before that can be taken back,
+const MOST_PAST: usize = 3;
+/// and for how long.
+const PAST: u64 = 7 * DAY;
 /// What comes within so long after that belongs to the same wave.
 const SAME: u64 = 30 * MINUTE;
 /// Who came so long ago is in no window.
@@ -83,7 +87,9 @@ pub enum Effect {
         job: String,
         users: Vec<Id>,
         by: Option<Id>,
-        /// Orders of it that failed.
+        /// When somebody asked for it: what failed before that is not asked about again.
+        since: Moment,
+        /// Orders of it that failed since.
         tries: u32,
     },
     /// People are told, or see what has changed.
@@ -113,6 +119,8 @@ pub struct Engine {
     streams: BTreeMap<StreamKind, Stream>,
     clusters: Clusters,
     wave: Option<Wave>,
+    /// Waves of before, newest first, about which something was done.
+    past: Vec<Wave>,
     /// Raiders, and when they came.
     raiders: BTreeMap<u64, Moment>,
     acquitted: BTreeMap<u64, Moment>,
@@ -151,6 +159,7 @@ impl Engine {
             streams: streams.into(),
             clusters: Clusters::default(),
             wave: None,
+            past: Vec::new(),
             raiders: BTreeMap::new(),
             acquitted: BTreeMap::new(),
             members: 0,
@@ -171,7 +180,8 @@ impl Engine {
     }
 
     pub fn set_policy(&mut self, policy: Policy) {
-        let (acts, is_off) = (policy.mode.acts(), policy.mode == Mode::Off);
+        let mode = policy.mode;
+        let (acts, is_off) = (mode.acts(), mode == Mode::Off);
         self.policy = policy;
         let Some(wave) = &mut self.wave else {
             return;
@@ -179,7 +189,26 @@ impl Engine {
         if acts && !wave.mode.acts() {
             // What a dry run would have done was not done.
             self.wave = None;
-        } else if (!acts && wave.mode.acts() || is_off) && wave.phase == Phase::Open {
+            return;
+        }
+        // What the policy alone decided holds while it is in force, and somebody's word while anything is
+        // done at all.
+        let stands = |by: Option<Id>| match by {
+            Some(_) => acts,
+            None => mode == Mode::Auto,
+        };
+        if wave.approved && !stands(wave.approved_by) {
+            wave.approved = false;
+            wave.approved_by = None;
+            self.banning_since = None;
+        }
+        if let Some(order) = &mut wave.order
+            && order.job.is_none()
+            && !stands(order.by)
+        {
+            order.is_withdrawn = true;
+        }
+        if (!acts && wave.mode.acts() || is_off) && wave.phase == Phase::Open {
             // What was done is taken back or ends, and nothing follows.
             wave.phase = Phase::Over;
         }
@@ -256,6 +285,11 @@ impl Engine {
         self.wave.as_ref()
     }
 
+    /// All waves whose bans, holds and pauses can be taken back, newest first.
+    pub fn waves(&self) -> impl Iterator<Item = &Wave> {
+        self.wave.iter().chain(&self.past)
+    }
+
     /// Nothing goes on and nothing is owed: time changes nothing.
     pub fn is_settled(&self) -> bool {
         let goes_on = self
@@ -310,7 +344,7 @@ impl Engine {
             return Vec::new();
         };
         if !stream.add(record) {
-            return self.came_back(arrival);
+            return self.came_back(kind, arrival, record);
         }
         self.forget(arrival.at);
         self.look(kind, arrival.at, Some(user), true)
@@ -331,16 +365,26 @@ impl Engine {
     }
 
     /// Somebody who was there before, within a day: told again, or back after they went.
-    fn came_back(&mut self, arrival: &Arrival) -> Vec<Effect> {
+    fn came_back(&mut self, kind: StreamKind, arrival: &Arrival, record: Record) -> Vec<Effect> {
+        let (acts, now) = (self.acts(), arrival.at);
         let Some(wave) = &mut self.wave else {
             return Vec::new();
         };
+        let belongs = wave.kind == kind && wave.mode.acts() == acts && now.since(wave.last) < SAME;
         let is_raid = wave.grade >= Grade::Raid && wave.phase != Phase::Dismissed;
         let person = wave.people.get_mut(&arrival.user.get());
         let Some(person) = person.filter(|person| person.is_gone) else {
             return Vec::new();
         };
         person.is_gone = false;
+        if !belongs {
+            // Whatever they were in a wave that is long over, now they are one of those who come now.
+            if let Some(stream) = self.streams.get_mut(&kind) {
+                stream.again(record);
+            }
+            self.forget(now);
+            return self.look(kind, now, Some(record.user), true);
+        }
         if !is_raid || person.exempt != Exempt::No || person.standing == Standing::Bystander {
             return Vec::new();
         }
@@ -356,9 +400,12 @@ impl Engine {
         if !person.reasons.contains(&Reason::Back) {
             person.reasons.insert(0, Reason::Back);
         }
+        // One who comes and goes keeps nobody out for longer by it.
+        if !std::mem::replace(&mut person.is_back, true) {
+            wave.last = wave.last.max(now);
+        }
         wave.phase = Phase::Open;
-        wave.last = wave.last.max(arrival.at);
-        self.respond(arrival.at, true)
+        self.respond(now, true)
     }
 
     /// Somebody went, of their own or not.
@@ -501,6 +548,14 @@ impl Engine {
             {
                 return Vec::new();
             }
+            // Nor of one of which it is not known yet who is banned.
+            if self
+                .wave
+                .as_ref()
+                .is_some_and(|wave| wave.order.is_some() && wave.phase != Phase::Dismissed)
+            {
+                return Vec::new();
+            }
             self.open(kind, verdict, (now, known.since));
         }
         // A crowd of an hour ago is still in a window of six; whoever comes now is none of it for that.
@@ -522,10 +577,8 @@ impl Engine {
     fn known(&self, kind: StreamKind, now: Moment) -> Known {
         let expected = self.policy.expected;
         let is_expected = expected.is_some_and(|of| of.is_on(now));
-        let over = self
-            .wave
-            .as_ref()
-            .filter(|wave| wave.kind == kind && !self.goes_on_with(kind, now));
+        let latest = self.wave.as_ref().or(self.past.first());
+        let over = latest.filter(|wave| wave.kind == kind && !self.goes_on_with(kind, now));
         Known {
             expected,
             has_cause: is_expected || self.cause.is_some_and(|until| now < until),
@@ -540,6 +593,9 @@ impl Engine {
             .evidence
             .map_or(verdict.window, |evidence| evidence.window);
         self.banning_since = None;
+        if let Some(before) = self.wave.take() {
+            self.put_away(before);
+        }
         self.wave = Some(Wave {
             id: Id::new(now.id().get().max(newest + 1)),
             kind,
@@ -569,6 +625,14 @@ impl Engine {
             refused: BTreeMap::new(),
             stopped: None,
         });
+    }
+
+    /// What was done about a wave can be taken back when another came.
+    fn put_away(&mut self, wave: Wave) {
+        if wave.is_to_be_kept() {
+            self.past.insert(0, wave);
+            self.past.truncate(MOST_PAST);
+        }
     }
 
     /// Takes the cohort into the wave. `presses`: far more than usual come just now; `all`: everybody is
@@ -628,6 +692,8 @@ impl Engine {
                 exempt: record.exempt,
                 is_late: record.is_late,
                 is_gone: false,
+                is_back: false,
+                is_held: false,
             });
             // Whoever looked like a raider once does not become innocent by others who come.
             if standing >= person.standing {
@@ -688,6 +754,7 @@ impl Engine {
     fn forget(&mut self, now: Moment) {
         self.raiders.retain(|_, at| now.since(*at) < RAIDED);
         self.acquitted.retain(|_, at| now.since(*at) < ACQUITTED);
+        self.past.retain(|wave| now.since(wave.last) < PAST);
         for known in [&mut self.raiders, &mut self.acquitted] {
             while known.len() > MOST_KNOWN {
                 let oldest = known

@@ -33,10 +33,20 @@ pub(super) struct Owed {
     /// A pause until then ends early.
     pub unpause: Option<Moment>,
     /// They are held and need not be.
-    pub release: BTreeMap<u64, Turn>,
+    pub release: BTreeMap<u64, Release>,
     pub lifts: Vec<Lift>,
     #[serde(skip)]
     pub unpausing: Turn,
+}
+
+/// A hold that ends early.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Release {
+    /// By then it has ended by itself.
+    pub until: Moment,
+    #[serde(skip)]
+    pub turn: Turn,
 }
 
 /// What newcomers are asked for because of us.
@@ -64,7 +74,10 @@ pub(super) struct Lift {
     /// Nobody: all that it banned.
     pub users: Vec<Id>,
     pub by: Option<Id>,
-    /// Orders that were refused, or failed.
+    /// When somebody asked for it.
+    #[serde(default)]
+    pub since: Moment,
+    /// Orders that were refused, or failed, since then.
     pub tries: u32,
     #[serde(skip)]
     pub turn: Turn,
@@ -117,7 +130,32 @@ impl Owed {
             && self.lifts.is_empty()
     }
 
-    pub fn lift(&mut self, job: &str, users: Vec<Id>, by: Option<Id>) {
+    /// Somebody is held for so long at most and need not be.
+    pub fn release(&mut self, user: u64, until: Moment) {
+        self.release.entry(user).or_insert(Release {
+            until,
+            turn: Turn::default(),
+        });
+    }
+
+    /// Whether a hold is over, by us or by itself.
+    pub fn released(&mut self, user: u64, answer: &Answer, now: Moment) -> bool {
+        let Some(release) = self.release.get_mut(&user) else {
+            return *answer != Answer::Later;
+        };
+        release.turn.ends(answer, now);
+        let is_over = match answer {
+            Answer::Done | Answer::Gone => true,
+            Answer::Later => false,
+            Answer::Refused(_) => now >= release.until,
+        };
+        if is_over {
+            self.release.remove(&user);
+        }
+        is_over
+    }
+
+    pub fn lift(&mut self, job: &str, users: Vec<Id>, by: Option<Id>, now: Moment) {
         let is_known = self
             .lifts
             .iter()
@@ -127,35 +165,38 @@ impl Owed {
                 job: job.to_owned(),
                 users,
                 by,
+                since: now,
                 tries: 0,
                 turn: Turn::default(),
             });
         }
     }
 
-    /// `false`: it is not to be lifted, or no longer.
-    pub fn lifted(&mut self, job: &str, users: &[Id], answer: &Answer, now: Moment) -> bool {
-        let found = self
-            .lifts
-            .iter()
-            .position(|lift| lift.job == job && lift.users == users);
-        let Some(at) = found else {
-            return false;
-        };
+    /// Whether it is given up, refused so often; `None`: it is not to be lifted, or no longer.
+    pub fn lifted(
+        &mut self,
+        job: &str,
+        users: &[Id],
+        answer: &Answer,
+        now: Moment,
+    ) -> Option<bool> {
+        let mut lifts = self.lifts.iter();
+        let at = lifts.position(|lift| lift.job == job && lift.users == users)?;
         let lift = &mut self.lifts[at];
         lift.turn.ends(answer, now);
-        let ends = match answer {
-            Answer::Done | Answer::Gone => true,
-            Answer::Later => false,
+        let (ends, is_given_up) = match answer {
+            Answer::Done | Answer::Gone => (true, false),
+            Answer::Later => (false, false),
             Answer::Refused(_) => {
                 lift.tries += 1;
-                lift.tries >= MOST_TRIES
+                let is_last = lift.tries >= MOST_TRIES;
+                (is_last, is_last)
             }
         };
         if ends {
             self.lifts.remove(at);
         }
-        true
+        Some(is_given_up)
     }
 
     /// What another process owed is owed as well.
@@ -174,7 +215,11 @@ impl Owed {
             let users = lift.users.clone();
             let is_known = |own: &&mut Lift| own.job == lift.job && own.users == users;
             match self.lifts.iter_mut().find(is_known) {
-                Some(own) => own.tries = own.tries.max(lift.tries),
+                // Its orders are those of before.
+                Some(own) => {
+                    own.since = own.since.min(lift.since);
+                    own.tries = own.tries.max(lift.tries);
+                }
                 None => self.lifts.push(lift),
             }
         }
@@ -206,18 +251,19 @@ mod tests {
     #[test]
     fn a_lift_that_fails_is_ordered_anew_and_not_for_ever() {
         let mut owed = Owed::default();
-        owed.lift("a", Vec::new(), None);
-        owed.lift("a", vec![Id::new(5)], None);
+        owed.lift("a", Vec::new(), None, NOW);
+        owed.lift("a", vec![Id::new(5)], None, NOW);
         assert_eq!(owed.lifts.len(), 1, "whoever is lifted with all is lifted");
-        assert!(owed.lifted("a", &[], &Answer::Later, NOW));
+        assert_eq!(owed.lifted("a", &[], &Answer::Later, NOW), Some(false));
         assert_eq!(owed.lifts[0].tries, 0);
+        let refused = Answer::Refused(String::new());
         for tries in 1..MOST_TRIES {
-            owed.lifted("a", &[], &Answer::Refused(String::new()), NOW);
+            assert_eq!(owed.lifted("a", &[], &refused, NOW), Some(false));
             assert_eq!(owed.lifts[0].tries, tries);
         }
-        owed.lifted("a", &[], &Answer::Refused(String::new()), NOW);
+        assert_eq!(owed.lifted("a", &[], &refused, NOW), Some(true));
         assert!(owed.is_empty());
-        assert!(!owed.lifted("a", &[], &Answer::Done, NOW));
+        assert_eq!(owed.lifted("a", &[], &Answer::Done, NOW), None);
     }
 
     #[test]

@@ -231,6 +231,7 @@ impl Engine {
             users: users.clone(),
             by: wave.approved_by,
             job: None,
+            is_withdrawn: false,
         });
         // That of a wave of before is not waited for.
         self.ordering = Turn::default();
@@ -240,10 +241,10 @@ impl Engine {
 
     /// A job carries out the order of a wave.
     pub fn on_ordered(&mut self, of: Id, job: &str, now: Moment) -> Vec<Effect> {
-        let wave = self.wave.as_mut().filter(|wave| wave.id == of);
-        let Some(wave) = wave else {
+        let mut waves = self.wave.iter_mut().chain(&mut self.past);
+        let Some(wave) = waves.find(|wave| wave.id == of) else {
             // It was let in, or its order would have kept it.
-            self.owed.lift(job, Vec::new(), None);
+            self.owed.lift(job, Vec::new(), None, now);
             return self.settle(now);
         };
         let Some(order) = &mut wave.order else {
@@ -260,8 +261,8 @@ impl Engine {
         }
         // Somebody let them in before it was known which job bans them.
         match wave.phase {
-            Phase::Dismissed => self.owed.lift(job, Vec::new(), wave.dismissed_by),
-            _ if !users.is_empty() => self.owed.lift(job, users, None),
+            Phase::Dismissed => self.owed.lift(job, Vec::new(), wave.dismissed_by, now),
+            _ if !users.is_empty() => self.owed.lift(job, users, None, now),
             _ => {}
         }
         let mut effects = self.settle(now);
@@ -271,7 +272,8 @@ impl Engine {
 
     /// How the order of a wave ended. Whoever is left waits again where it ended early.
     pub fn on_banned(&mut self, of: Id, ended: Ended, now: Moment) -> Vec<Effect> {
-        let Some(wave) = self.wave.as_mut().filter(|wave| wave.id == of) else {
+        let mut waves = self.wave.iter_mut().chain(&mut self.past);
+        let Some(wave) = waves.find(|wave| wave.id == of) else {
             return Vec::new();
         };
         let Some(order) = wave.order.take() else {
@@ -316,13 +318,23 @@ impl Engine {
         vec![Effect::Keep]
     }
 
-    /// The order was never given, and all were let in meanwhile: it is not given after all.
+    /// The order was never given, and nobody is wanted by it any more ([`Wave::wanted`]): it is not given
+    /// after all, and whoever was not let in waits again for somebody's word.
     pub fn on_withdrawn(&mut self, of: Id, now: Moment) -> Vec<Effect> {
-        if let Some(wave) = self.wave.as_mut().filter(|wave| wave.id == of) {
-            wave.order = None;
-            self.ordering.ends(&Answer::Done, now);
+        let Some(wave) = self.wave.as_mut().filter(|wave| wave.id == of) else {
+            return Vec::new();
+        };
+        let Some(order) = wave.order.take() else {
+            return Vec::new();
+        };
+        self.ordering.ends(&Answer::Done, now);
+        for user in &order.users {
+            let person = wave.people.get_mut(&user.get());
+            if let Some(person) = person.filter(|person| person.fate == Fate::Banning) {
+                person.fate = Fate::Free;
+            }
         }
-        vec![Effect::Keep]
+        vec![Effect::Show, Effect::Keep]
     }
 
     pub fn on_paused(&mut self, until: Moment, answer: &Answer, now: Moment) -> Vec<Effect> {
@@ -330,6 +342,10 @@ impl Engine {
         let Some(wave) = &mut self.wave else {
             return Vec::new();
         };
+        // Another wave may have come since it was asked for.
+        let mut past = self.past.iter_mut();
+        let before = past.find(|past| past.pausing == Some(until));
+        let wave = before.unwrap_or(wave);
         note(wave, Step::Pause, answer);
         if wave.pausing == Some(until) {
             wave.pausing = None;
@@ -356,15 +372,16 @@ impl Engine {
         if *answer == Answer::Later {
             self.holding.ends(answer, now);
         }
-        let wave = self.wave.as_mut();
-        let Some(person) = wave.and_then(|wave| wave.people.get_mut(&user.get())) else {
+        let mut waves = self.wave.iter_mut().chain(&mut self.past);
+        let Some(person) = waves.find_map(|wave| wave.people.get_mut(&user.get())) else {
             return Vec::new();
         };
+        person.is_held |= *answer == Answer::Done;
         if person.fate != Fate::Holding {
             // They were let in while it was under way, so it may have come last.
             let is_in = matches!(person.fate, Fate::Releasing | Fate::LetIn);
             if is_in && *answer == Answer::Done {
-                self.owed.release.entry(user.get()).or_default();
+                self.owed.release(user.get(), now.plus(HELD));
             }
             return vec![Effect::Keep];
         }
@@ -378,22 +395,24 @@ impl Engine {
     }
 
     pub fn on_released(&mut self, user: Id, answer: &Answer, now: Moment) -> Vec<Effect> {
-        if let Some(turn) = self.owed.release.get_mut(&user.get()) {
-            turn.ends(answer, now);
+        if *answer == Answer::Later {
+            self.owed.released(user.get(), answer, now);
+            return Vec::new();
         }
-        match answer {
-            Answer::Later => return Vec::new(),
-            // It stays owed: somebody may allow it.
-            Answer::Refused(_) => return self.told(Step::Release, answer),
-            Answer::Done | Answer::Gone => {}
+        if !self.owed.released(user.get(), answer, now) {
+            return self.told(Step::Release, answer);
         }
-        self.owed.release.remove(&user.get());
-        let wave = self.wave.as_mut();
-        let person = wave.and_then(|wave| wave.people.get_mut(&user.get()));
-        if let Some(person) = person.filter(|person| person.fate == Fate::Releasing) {
-            person.fate = Fate::LetIn;
+        for wave in self.wave.iter_mut().chain(&mut self.past) {
+            let Some(person) = wave.people.get_mut(&user.get()) else {
+                continue;
+            };
+            person.is_held = false;
+            if person.fate == Fate::Releasing {
+                person.fate = Fate::LetIn;
+            }
         }
-        self.told(Step::Release, answer)
+        // What was refused until it ended by itself is refused no more.
+        self.told(Step::Release, &Answer::Done)
     }
 
     pub fn on_refused(&mut self, user: Id, answer: &Answer, now: Moment) -> Vec<Effect> {
@@ -460,10 +479,20 @@ impl Engine {
         answer: &Answer,
         now: Moment,
     ) -> Vec<Effect> {
-        match self.owed.lifted(job, users, answer, now) {
-            true => self.told(Step::Lift, answer),
-            false => Vec::new(),
+        let Some(is_given_up) = self.owed.lifted(job, users, answer, now) else {
+            return Vec::new();
+        };
+        let waves = self.wave.iter_mut().chain(&mut self.past);
+        for wave in waves.filter(|_| is_given_up) {
+            // They are still banned, so that somebody may let them in again.
+            for user in users {
+                let person = wave.people.get_mut(&user.get());
+                if let Some(person) = person.filter(|person| person.fate == Fate::LetIn) {
+                    person.fate = Fate::Banned;
+                }
+            }
         }
+        self.told(Step::Lift, answer)
     }
 
     fn told(&mut self, step: Step, answer: &Answer) -> Vec<Effect> {
@@ -473,9 +502,18 @@ impl Engine {
         vec![Effect::Show, Effect::Keep]
     }
 
-    /// What people want. Nothing is done about a wave that is not the latest.
+    /// What people want. What was done about a wave of before can be taken back, and no more.
     pub fn command(&mut self, wave: Id, command: Command, by: Id, now: Moment) -> Vec<Effect> {
         let acts = self.acts();
+        if self.past.iter().any(|known| known.id == wave) {
+            return match command {
+                Command::Ban | Command::Hold => Vec::new(),
+                Command::LetIn | Command::Undo => {
+                    let effects = self.dismiss(wave, by, now).into_iter();
+                    effects.chain([Effect::Show, Effect::Keep]).collect()
+                }
+            };
+        }
         let Some(known) = self.wave.as_mut().filter(|known| known.id == wave) else {
             return Vec::new();
         };
@@ -483,7 +521,8 @@ impl Engine {
         match command {
             Command::Ban if acts && known.phase != Phase::Dismissed => {
                 // Whoever presses a second time adds nothing.
-                if !known.approved || known.stopped.is_some() {
+                let is_first = known.approved_by.is_none() || known.stopped.is_some();
+                if is_first || !known.approved {
                     known.approved_by = Some(by);
                 }
                 known.approved = true;
@@ -505,15 +544,16 @@ impl Engine {
                 }
             }
             Command::Ban | Command::Hold => {}
-            Command::LetIn | Command::Undo => effects = self.dismiss(by, now),
+            Command::LetIn | Command::Undo => effects = self.dismiss(wave, by, now),
         }
         effects.extend([Effect::Show, Effect::Keep]);
         effects
     }
 
     /// It was nothing: what goes on is stopped, and what was done is taken back.
-    fn dismiss(&mut self, by: Id, now: Moment) -> Vec<Effect> {
-        let Some(wave) = &mut self.wave else {
+    fn dismiss(&mut self, of: Id, by: Id, now: Moment) -> Vec<Effect> {
+        let mut waves = self.wave.iter_mut().chain(&mut self.past);
+        let Some(wave) = waves.find(|wave| wave.id == of) else {
             return Vec::new();
         };
         if wave.phase != Phase::Dismissed {
@@ -523,14 +563,26 @@ impl Engine {
         wave.approved = false;
         wave.stopped = None;
         for (user, person) in &mut wave.people {
-            spare(*user, person, &mut self.owed);
+            spare(*user, person, &mut self.owed, now);
             self.acquitted.insert(*user, now);
             self.raiders.remove(user);
         }
         let paused = wave.paused_until.take().max(wave.pausing.take());
         self.owed.unpause = self.owed.unpause.max(paused);
         for job in &wave.jobs {
-            self.owed.lift(job, Vec::new(), wave.dismissed_by);
+            self.owed.lift(job, Vec::new(), wave.dismissed_by, now);
+        }
+        // Whoever is of another wave, too, is not banned or held for that one either.
+        let users: Vec<u64> = wave.people.keys().copied().collect();
+        let waves = self.wave.iter_mut().chain(&mut self.past);
+        for other in waves.filter(|other| other.id != of) {
+            for user in &users {
+                if let Some(person) = other.people.get_mut(user)
+                    && !matches!(person.fate, Fate::Banning | Fate::Banned)
+                {
+                    spare(*user, person, &mut self.owed, now);
+                }
+            }
         }
         // What failed is tried again at once.
         self.owed.hurry();
@@ -542,17 +594,16 @@ impl Engine {
         self.acquitted.insert(user.get(), now);
         self.raiders.remove(&user.get());
         let mut effects = vec![Effect::Show, Effect::Keep];
-        let Some(wave) = &mut self.wave else {
-            return effects;
-        };
-        let Some(person) = wave.people.get_mut(&user.get()) else {
-            return effects;
-        };
-        let may_be_banned = matches!(person.fate, Fate::Banning | Fate::Banned);
-        spare(user.get(), person, &mut self.owed);
-        if may_be_banned {
-            for job in &wave.jobs {
-                self.owed.lift(job, vec![user], Some(by));
+        for wave in self.wave.iter_mut().chain(&mut self.past) {
+            let Some(person) = wave.people.get_mut(&user.get()) else {
+                continue;
+            };
+            let may_be_banned = matches!(person.fate, Fate::Banning | Fate::Banned);
+            spare(user.get(), person, &mut self.owed, now);
+            if may_be_banned {
+                for job in &wave.jobs {
+                    self.owed.lift(job, vec![user], Some(by), now);
+                }
             }
         }
         effects.extend(self.settle(now));
@@ -579,8 +630,8 @@ impl Engine {
         }
     }
 
-    /// Takes back what is owed and gives the order that was not given yet, whatever the mode is now: what was
-    /// done is not undone by switching off.
+    /// Takes back what is owed, whatever the mode is now: what was done is not undone by switching off. The
+    /// order whose job is not known is given, or withdrawn.
     pub(super) fn settle(&mut self, now: Moment) -> Vec<Effect> {
         let mut effects = Vec::new();
         let keeps_level = self.acts()
@@ -609,8 +660,8 @@ impl Engine {
                 effects.push(Effect::Unpause { until });
             }
         }
-        for (user, turn) in &mut self.owed.release {
-            if turn.take(now) {
+        for (user, release) in &mut self.owed.release {
+            if release.turn.take(now) {
                 let user = Id::new(*user);
                 effects.push(Effect::Release { user });
             }
@@ -627,6 +678,7 @@ impl Engine {
                 job: lift.job.clone(),
                 users: lift.users.clone(),
                 by: lift.by,
+                since: lift.since,
                 tries: lift.tries,
             });
         }
@@ -643,7 +695,7 @@ impl Engine {
 impl Owed {
     fn hurry(&mut self) {
         self.unpausing.hurry();
-        self.release.values_mut().for_each(Turn::hurry);
+        self.release.values_mut().for_each(|of| of.turn.hurry());
         self.lifts.iter_mut().for_each(|lift| lift.turn.hurry());
         if let Some(raised) = &mut self.level {
             raised.turn.hurry();
@@ -652,10 +704,15 @@ impl Owed {
 }
 
 /// Takes back what was done to somebody, bans excepted: they are lifted by job.
-pub(super) fn spare(user: u64, person: &mut Person, owed: &mut Owed) {
+pub(super) fn spare(user: u64, person: &mut Person, owed: &mut Owed, now: Moment) {
     person.fate = match person.fate {
         Fate::Holding | Fate::Held | Fate::Releasing => {
-            owed.release.entry(user).or_default();
+            owed.release(user, now.plus(HELD));
+            Fate::Releasing
+        }
+        // Held before an order for them that was not carried out.
+        Fate::Free | Fate::Banning if person.is_held => {
+            owed.release(user, now.plus(HELD));
             Fate::Releasing
         }
         Fate::Free | Fate::Banning | Fate::Banned | Fate::LetIn => Fate::LetIn,

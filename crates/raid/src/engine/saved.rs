@@ -7,7 +7,7 @@ use splashtail_guild::Id;
 
 use super::holds::Timeout;
 use super::owed::Owed;
-use super::{Engine, MOST_PEOPLE, SAME};
+use super::{Engine, MOST_PAST, MOST_PEOPLE, SAME};
 use crate::baseline::Baseline;
 use crate::moment::Moment;
 use crate::ring::Record;
@@ -22,6 +22,8 @@ const MOST_RECORDS: usize = 1024;
 pub struct Saved {
     streams: BTreeMap<StreamKind, SavedStream>,
     wave: Option<Wave>,
+    #[serde(default)]
+    past: Vec<Wave>,
     #[serde(default)]
     raiders: BTreeMap<u64, Moment>,
     #[serde(default)]
@@ -62,6 +64,7 @@ impl Engine {
         Saved {
             streams: streams.collect(),
             wave: self.wave.clone(),
+            past: self.past.clone(),
             raiders: self.raiders.clone(),
             acquitted: self.acquitted.clone(),
             owed: self.owed.clone(),
@@ -116,8 +119,14 @@ impl Engine {
             self.timeouts.entry(user).or_insert(of);
         }
         let before = saved.wave.filter(|wave| wave.people.len() <= MOST_PEOPLE);
+        self.past.extend(saved.past);
+        self.past.truncate(MOST_PAST);
         self.wave = match (before.map(resumed), self.wave.take()) {
-            (Some(before), Some(since)) => Some(joined(before, since)),
+            (Some(before), Some(since)) if goes_on(&before, &since) => Some(joined(before, since)),
+            (Some(before), Some(since)) => {
+                self.put_away(before);
+                Some(since)
+            }
             (before, since) => since.or(before),
         };
         if let Some(wave) = &mut self.wave {
@@ -143,16 +152,16 @@ fn resumed(mut wave: Wave) -> Wave {
     wave
 }
 
-/// A wave that began before what was written down was read belongs to the one of before, if that went on.
-fn joined(mut before: Wave, since: Wave) -> Wave {
-    let goes_on = before.kind == since.kind
+/// Whether a wave that began before what was written down was read belongs to the one of before.
+fn goes_on(before: &Wave, since: &Wave) -> bool {
+    before.kind == since.kind
         && before.phase != Phase::Dismissed
         && since.phase != Phase::Dismissed
         && (before.mode.acts() || !since.mode.acts())
-        && since.began.since(before.last) < SAME;
-    if !goes_on {
-        return since;
-    }
+        && since.began.since(before.last) < SAME
+}
+
+fn joined(mut before: Wave, since: Wave) -> Wave {
     for (user, person) in since.people {
         if before.people.len() < MOST_PEOPLE {
             before.people.entry(user).or_insert(person);

@@ -2,8 +2,8 @@
 
 use splashtail_guild::Id;
 use splashtail_raid::{
-    Answer, Command, DAY, Effect, Ended, Engine, Exempt, Fate, Grade, HOUR, MINUTE, Mode, Phase,
-    Policy, SECOND, Standing, Step, StreamKind,
+    Answer, Command, DAY, Effect, Ended, Engine, Exempt, Fate, Grade, HOUR, MINUTE, Mode, Moment,
+    Phase, Policy, SECOND, Standing, Step, StreamKind,
 };
 
 use crate::population::{Comer, Dice, fresh};
@@ -210,6 +210,7 @@ fn who_is_exempt_by_now_is_let_go() {
         by: None,
         job: "the job".to_owned(),
         users: vec![one],
+        since: world.now,
         tries: 0,
     };
     assert!(effects.contains(&lift), "{effects:?}");
@@ -345,11 +346,12 @@ fn let_in(world: &mut World) -> Vec<Effect> {
         .command(wave, Command::LetIn, SOMEBODY, world.now)
 }
 
-fn lift(users: Vec<Id>, tries: u32) -> Effect {
+fn lift(users: Vec<Id>, since: Moment, tries: u32) -> Effect {
     Effect::Lift {
         job: "the job".to_owned(),
         users,
         by: Some(SOMEBODY),
+        since,
         tries,
     }
 }
@@ -360,8 +362,9 @@ fn bans_that_still_run_are_stopped_and_lifted_when_all_are_let_in() {
     order(&mut world);
     let of = world.wave().id;
     world.engine.on_ordered(of, "the job", world.now);
+    let since = world.now;
     let effects = let_in(&mut world);
-    assert!(effects.contains(&lift(Vec::new(), 0)), "{effects:?}");
+    assert!(effects.contains(&lift(Vec::new(), since, 0)), "{effects:?}");
     world.take(effects);
     // What was under way comes late.
     ids.iter().for_each(|id| world.engine.saw_ban(*id));
@@ -380,12 +383,15 @@ fn bans_that_still_run_are_stopped_and_lifted_when_all_are_let_in() {
     world.engine.on_lifted("the job", &[], &Answer::Later, now);
     restart(&mut world);
     let effects = world.engine.tick(now.plus(MINUTE));
-    assert!(effects.contains(&lift(Vec::new(), 0)), "{effects:?}");
+    assert!(effects.contains(&lift(Vec::new(), since, 0)), "{effects:?}");
     let refused = Answer::Refused("the job failed".to_owned());
     world.engine.on_lifted("the job", &[], &refused, now);
     assert!(world.wave().refused.contains_key(&Step::Lift));
     let effects = world.engine.tick(now.plus(10 * MINUTE));
-    assert!(effects.contains(&lift(Vec::new(), 1)), "by another order");
+    assert!(
+        effects.contains(&lift(Vec::new(), since, 1)),
+        "by another order"
+    );
     world.engine.on_lifted("the job", &[], &Answer::Done, now);
     assert!(world.engine.tick(now.plus(HOUR)).is_empty());
     assert!(world.engine.is_settled() && world.wave().refused.is_empty());
@@ -398,8 +404,9 @@ fn a_job_that_becomes_known_after_all_were_let_in_is_stopped_too() {
     let effects = let_in(&mut world);
     assert!(!effects.iter().any(|of| matches!(of, Effect::Lift { .. })));
     let of = world.wave().id;
-    let effects = world.engine.on_ordered(of, "the job", world.now);
-    assert!(effects.contains(&lift(Vec::new(), 0)), "{effects:?}");
+    let now = world.now;
+    let effects = world.engine.on_ordered(of, "the job", now);
+    assert!(effects.contains(&lift(Vec::new(), now, 0)), "{effects:?}");
 
     // Nobody took the order: it is not given after all.
     let (mut world, _) = raid(10, Mode::Ask, |_, _| {});
@@ -424,7 +431,9 @@ fn one_of_them_is_let_in_and_the_others_are_banned() {
     let users = world.wave().order.as_ref().unwrap().users.clone();
     let one = users[0];
     let effects = world.engine.let_in(one, SOMEBODY, world.now);
-    assert!(effects.contains(&lift(vec![one], 0)), "{effects:?}");
+    let since = world.now;
+    assert!(effects.contains(&lift(vec![one], since, 0)), "{effects:?}");
+    world.take(effects);
     let ended = Ended {
         banned: users.clone(),
         ..Ended::default()
@@ -654,4 +663,404 @@ fn who_was_let_in_stays_so_when_others_come_before_it_is_read() {
     (arrival.user, arrival.at) = (ids[0], next.now.plus(SECOND));
     next.engine.arrived(StreamKind::Joins, &arrival);
     assert!(!next.wave().people.contains_key(&ids[0].get()));
+}
+
+/// Somebody leaves, and comes again at this moment.
+fn comes_back(world: &mut World, user: Id, at: Moment) {
+    let mut arrival = fresh(&mut Dice::new(18), START.plus(DAY), 1, 300.0)
+        .remove(0)
+        .arrival;
+    (arrival.user, arrival.at) = (user, at);
+    world.tick(at);
+    world.engine.left(user);
+    let effects = world.engine.arrived(StreamKind::Joins, &arrival);
+    world.take(effects);
+}
+
+/// So much time passes, and nobody comes.
+fn wait(world: &mut World, minutes: u64) {
+    for _ in 0..minutes {
+        world.tick(world.now.plus(MINUTE));
+    }
+}
+
+fn pauses(world: &World) -> usize {
+    let paused = |of: &&&Effect| matches!(**of, Effect::Pause { .. });
+    world.acts().iter().filter(paused).count()
+}
+
+#[test]
+fn who_comes_back_long_after_a_raid_is_none_of_it() {
+    let (mut world, user) = (19..40)
+        .find_map(|seed| {
+            let (world, _) = raid(seed, Mode::Ask, |_, _| {});
+            let mut people = world.wave().people.iter();
+            let suspect = people.find(|(_, person)| person.standing == Standing::Suspect);
+            let user = Id::new(*suspect?.0);
+            Some((world, user))
+        })
+        .unwrap();
+    let wave = world.wave().id;
+    let effects = world
+        .engine
+        .command(wave, Command::Ban, SOMEBODY, world.now);
+    world.take(effects);
+    wait(&mut world, 10 * 60);
+    assert_eq!(world.wave().phase, Phase::Over);
+    let before = pauses(&world);
+    let back = world.now.plus(SECOND);
+    comes_back(&mut world, user, back);
+    wait(&mut world, 1);
+    let wave = world.wave();
+    assert_eq!(wave.phase, Phase::Over, "it does not go on");
+    assert_eq!(wave.people[&user.get()].standing, Standing::Suspect);
+    assert!(!world.banned().contains(&user));
+    assert_eq!(pauses(&world), before);
+}
+
+#[test]
+fn one_who_comes_and_goes_does_not_keep_others_out() {
+    let (mut world, _) = raid(20, Mode::Ask, |_, _| {});
+    let mut people = world.wave().people.iter();
+    let raider = people.find(|(_, person)| person.standing == Standing::Raider);
+    let user = Id::new(*raider.unwrap().0);
+    for _ in 0..16 {
+        wait(&mut world, 20);
+        let now = world.now;
+        comes_back(&mut world, user, now);
+    }
+    let until = world.wave().paused_until.unwrap();
+    assert!(until < world.now, "invites are still paused");
+}
+
+fn set_mode(world: &mut World, mode: Mode) {
+    let policy = Policy {
+        mode,
+        ..world.engine.policy().clone()
+    };
+    world.engine.set_policy(policy);
+}
+
+fn bans(effects: &[Effect]) -> bool {
+    effects.iter().any(|of| matches!(of, Effect::Ban { .. }))
+}
+
+/// A raid whose raiders the policy has banned.
+fn banned_unasked() -> World {
+    let found = (21..40).find_map(|seed| {
+        let (mut world, _) = raid(seed, Mode::Auto, |_, _| {});
+        wait(&mut world, 1);
+        let wave = world.wave();
+        let is_unasked = wave.approved && wave.approved_by.is_none();
+        (is_unasked && wave.with_fate(Fate::Banned) > 0).then_some(world)
+    });
+    found.unwrap()
+}
+
+/// More who are like those before.
+fn come(world: &mut World) -> Vec<Id> {
+    let mut dice = Dice::new(210);
+    let mut others = fresh(&mut dice, world.now.plus(SECOND), 40, 300.0);
+    for other in &mut others {
+        let id = other.arrival.user.get() + (1 << 40);
+        other.arrival.user = Id::new(id);
+    }
+    let ids = others.iter().map(|other| other.arrival.user).collect();
+    world.live(others);
+    wait(world, 1);
+    ids
+}
+
+#[test]
+fn what_the_policy_decided_ends_with_it() {
+    let mut world = banned_unasked();
+    let mut same = world.clone();
+    let later = come(&mut same);
+    let is_banned = |world: &World| {
+        let banned = world.banned();
+        later.iter().any(|user| banned.contains(user))
+    };
+    assert!(is_banned(&same), "those who come later are banned");
+    set_mode(&mut world, Mode::Ask);
+    come(&mut world);
+    assert!(!is_banned(&world), "nobody has said so");
+    let wave = world.wave();
+    assert!(!wave.approved && !wave.waiting().is_empty(), "{wave:?}");
+
+    // Somebody says so before it is switched: that is their word.
+    let mut world = banned_unasked();
+    let wave = world.wave().id;
+    let effects = world
+        .engine
+        .command(wave, Command::Ban, SOMEBODY, world.now);
+    world.take(effects);
+    set_mode(&mut world, Mode::Ask);
+    come(&mut world);
+    assert!(is_banned(&world));
+    assert_eq!(world.wave().approved_by, Some(SOMEBODY));
+}
+
+#[test]
+fn a_word_of_before_it_was_switched_off_is_none_after() {
+    for mode in [Mode::Off, Mode::DryRun] {
+        let (mut world, _) = raid(22, Mode::Ask, |_, _| {});
+        order(&mut world);
+        let of = world.wave().id;
+        world.engine.on_ordered(of, "the job", world.now);
+        let ended = Ended {
+            untried: world.wave().order.as_ref().unwrap().users.clone(),
+            ..Ended::default()
+        };
+        world.engine.on_banned(of, ended, world.now);
+        assert!(!world.wave().waiting().is_empty());
+        set_mode(&mut world, mode);
+        set_mode(&mut world, Mode::Ask);
+        let now = world.now;
+        for seconds in [1, 10, 60] {
+            let effects = world.engine.tick(now.plus(seconds * SECOND));
+            assert!(!bans(&effects), "{mode:?}: {effects:?}");
+        }
+        let effects = world.engine.command(of, Command::Ban, SOMEBODY, now);
+        assert!(bans(&effects), "{mode:?}: {effects:?}");
+    }
+}
+
+#[test]
+fn an_order_that_was_not_given_ends_where_bans_are_switched_off() {
+    for mode in [Mode::Off, Mode::DryRun] {
+        // The jobserver is away.
+        let (mut world, _) = raid(23, Mode::Ask, |_, _| {});
+        order(&mut world);
+        let (of, now) = (world.wave().id, world.now);
+        let ordered = world.wave().wanted();
+        assert!(!ordered.is_empty());
+        world.engine.on_not_ordered(of, now);
+        set_mode(&mut world, mode);
+        restart(&mut world);
+        set_mode(&mut world, Mode::Ask);
+        assert!(world.wave().wanted().is_empty(), "{mode:?}");
+        let later = now.plus(MINUTE);
+        let effects = world.engine.tick(later);
+        assert!(bans(&effects), "it is looked up: {effects:?}");
+        world.engine.on_withdrawn(of, later);
+        let wave = world.wave();
+        let waiting = wave.waiting();
+        assert!(wave.order.is_none() && ordered.iter().all(|user| waiting.contains(user)));
+        assert!(!bans(&world.engine.tick(later.plus(MINUTE))));
+    }
+
+    // One whose job is known was given.
+    let (mut world, _) = raid(23, Mode::Ask, |_, _| {});
+    order(&mut world);
+    let of = world.wave().id;
+    world.engine.on_ordered(of, "the job", world.now);
+    set_mode(&mut world, Mode::Off);
+    assert!(!world.wave().wanted().is_empty());
+}
+
+#[test]
+fn an_order_of_the_policy_that_was_not_given_ends_where_a_word_is_needed() {
+    let found = (21..40).find_map(|seed| {
+        let mut dice = Dice::new(seed);
+        let mut world = World::with_history(&mut dice, 15.0, Mode::Auto);
+        world.obeys = false;
+        world.live(fresh(&mut dice, START.plus(DAY + 15 * HOUR), 60, 300.0));
+        wait(&mut world, 1);
+        world.wave().order.is_some().then_some(world)
+    });
+    let mut world = found.unwrap();
+    let order = world.wave().order.clone().unwrap();
+    assert_eq!(order.by, None);
+    set_mode(&mut world, Mode::Ask);
+    assert!(world.wave().wanted().is_empty());
+}
+
+#[test]
+fn who_is_let_in_before_the_order_is_given_is_not_named_by_it() {
+    let (mut world, _) = raid(24, Mode::Ask, |_, _| {});
+    order(&mut world);
+    let of = world.wave().id;
+    world.engine.on_not_ordered(of, world.now);
+    let users = world.wave().wanted();
+    let (one, others) = users.split_first().unwrap();
+    world.engine.let_in(*one, SOMEBODY, world.now);
+    assert_eq!(world.wave().wanted(), others);
+    // The same order as before: it is known again by whom it was made for.
+    let effects = world.engine.tick(world.now.plus(MINUTE));
+    let again = Effect::Ban {
+        users: users.clone(),
+    };
+    assert!(effects.contains(&again), "{effects:?}");
+    let_in(&mut world);
+    assert!(world.wave().wanted().is_empty());
+}
+
+#[test]
+fn a_lift_that_was_given_up_is_ordered_anew_when_somebody_asks() {
+    let (mut world, _) = raid(25, Mode::Ask, |_, _| {});
+    order(&mut world);
+    let of = world.wave().id;
+    world.engine.on_ordered(of, "the job", world.now);
+    let users = world.wave().order.as_ref().unwrap().users.clone();
+    let ended = Ended {
+        banned: users.clone(),
+        ..Ended::default()
+    };
+    world.engine.on_banned(of, ended, world.now);
+    let mut now = world.now;
+    let refused = Answer::Refused("Missing Permissions".to_owned());
+    let give_up = |world: &mut World, now: &mut Moment, whom: &[Id]| {
+        let mut orders = 0;
+        for _ in 0..20 {
+            orders += 1;
+            world.engine.on_lifted("the job", whom, &refused, *now);
+            *now = now.plus(HOUR);
+            let effects = world.engine.tick(*now);
+            if !effects.iter().any(|of| matches!(of, Effect::Lift { .. })) {
+                break;
+            }
+        }
+        assert!(orders < 20, "it is never given up");
+    };
+    let one = users[0];
+    let effects = world.engine.let_in(one, SOMEBODY, now);
+    assert!(effects.contains(&lift(vec![one], now, 0)), "{effects:?}");
+    give_up(&mut world, &mut now, &[one]);
+    assert_eq!(world.wave().people[&one.get()].fate, Fate::Banned);
+    let effects = world.engine.let_in(one, SOMEBODY, now);
+    assert!(effects.contains(&lift(vec![one], now, 0)), "{effects:?}");
+    world
+        .engine
+        .on_lifted("the job", &[one], &Answer::Done, now);
+    assert_eq!(world.wave().people[&one.get()].fate, Fate::LetIn);
+
+    for _ in 0..2 {
+        let undone = world.engine.command(of, Command::Undo, SOMEBODY, now);
+        assert!(undone.contains(&lift(Vec::new(), now, 0)), "{undone:?}");
+        give_up(&mut world, &mut now, &[]);
+    }
+}
+
+/// A raid, and somebody who is held in it.
+fn with_held(seed: u64) -> (World, Id) {
+    let mut dice = Dice::new(seed);
+    let mut world = World::with_history(&mut dice, 15.0, Mode::Ask);
+    world.live(fresh(&mut dice, START.plus(DAY), 20, 300.0));
+    let mut people = world.wave().people.iter();
+    let held = people.find(|(_, person)| person.fate == Fate::Held);
+    let held = Id::new(*held.unwrap().0);
+    (world, held)
+}
+
+#[test]
+fn a_release_that_is_refused_is_not_done_and_is_tried_until_the_hold_has_ended() {
+    let (mut world, user) = with_held(5);
+    let (release, now) = (Effect::Release { user }, world.now);
+    let refused = Answer::Refused("Missing Permissions".to_owned());
+    let effects = world.engine.let_in(user, SOMEBODY, now);
+    assert!(effects.contains(&release));
+    world.engine.on_released(user, &refused, now);
+    let fate = |world: &World| world.wave().people[&user.get()].fate;
+    assert_eq!(fate(&world), Fate::Releasing);
+    assert!(world.wave().refused.contains_key(&Step::Release));
+    restart(&mut world);
+    let mut same = world.clone();
+    // Somebody allows it.
+    let later = now.plus(6 * MINUTE);
+    assert!(world.engine.tick(later).contains(&release));
+    world.engine.on_released(user, &Answer::Done, later);
+    assert_eq!(fate(&world), Fate::LetIn);
+    assert!(world.wave().refused.is_empty());
+    // Nobody does, and it ends by itself.
+    let later = now.plus(HOUR);
+    assert!(same.engine.tick(later).contains(&release));
+    same.engine.on_released(user, &refused, later);
+    assert_eq!(fate(&same), Fate::LetIn);
+    assert!(!same.engine.tick(later.plus(HOUR)).contains(&release));
+}
+
+/// A raid whose raiders are banned, and the dry run of a wave that came after everything was switched to one.
+fn replaced(seed: u64) -> (World, Id) {
+    let (mut world, _) = raid(seed, Mode::Ask, |_, _| {});
+    let real = world.wave().id;
+    let now = world.now;
+    let effects = world.engine.command(real, Command::Ban, SOMEBODY, now);
+    world.take(effects);
+    assert!(world.wave().with_fate(Fate::Banned) > 0);
+    set_mode(&mut world, Mode::DryRun);
+    come(&mut world);
+    assert!(world.wave().id != real && world.wave().mode == Mode::DryRun);
+    (world, real)
+}
+
+fn past(world: &World, of: Id) -> &splashtail_raid::Wave {
+    world.engine.waves().find(|wave| wave.id == of).unwrap()
+}
+
+#[test]
+fn what_was_done_about_a_wave_is_taken_back_when_another_came() {
+    let (mut world, real) = replaced(26);
+    restart(&mut world);
+    let now = world.now;
+    assert!(
+        world
+            .engine
+            .command(real, Command::Ban, SOMEBODY, now)
+            .is_empty()
+    );
+    let effects = world.engine.command(real, Command::Undo, SOMEBODY, now);
+    let lifts = |of: &Effect| matches!(of, Effect::Lift { job, users, .. } if job == "a job" && users.is_empty());
+    assert!(effects.iter().any(lifts), "{effects:?}");
+    let unpaused = |of: &Effect| matches!(of, Effect::Unpause { .. });
+    assert!(effects.iter().any(unpaused), "{effects:?}");
+    world.take(effects);
+    let wave = past(&world, real);
+    assert_eq!(wave.phase, Phase::Dismissed);
+    assert_eq!(wave.dismissed_by, Some(SOMEBODY));
+    assert_ne!(world.wave().phase, Phase::Dismissed, "the other is another");
+
+    // One of them.
+    let (mut world, real) = replaced(26);
+    let mut people = past(&world, real).people.iter();
+    let banned = people.find(|(_, person)| person.fate == Fate::Banned);
+    let user = Id::new(*banned.unwrap().0);
+    let now = world.now;
+    let effects = world.engine.let_in(user, SOMEBODY, now);
+    let lifts = |of: &Effect| matches!(of, Effect::Lift { users, .. } if *users == [user]);
+    assert!(effects.iter().any(lifts), "{effects:?}");
+}
+
+#[test]
+fn a_wave_is_not_replaced_while_it_is_not_known_who_of_it_is_banned() {
+    let (mut world, _) = raid(27, Mode::Ask, |_, _| {});
+    order(&mut world);
+    let real = world.wave().id;
+    set_mode(&mut world, Mode::DryRun);
+    come(&mut world);
+    assert_eq!(world.wave().id, real);
+    let now = world.now;
+    let effects = world.engine.on_ordered(real, "the job", now);
+    let lifts = |of: &Effect| matches!(of, Effect::Lift { .. });
+    assert!(
+        !effects.iter().any(lifts),
+        "nobody let them in: {effects:?}"
+    );
+    let effects = world.engine.command(real, Command::Undo, SOMEBODY, now);
+    assert!(effects.contains(&lift(Vec::new(), now, 0)), "{effects:?}");
+}
+
+#[test]
+fn who_is_held_and_let_in_before_a_ban_can_act_again() {
+    let (mut world, _) = with_held(5);
+    let mut people = world.wave().people.iter();
+    let raider =
+        people.find(|(_, person)| person.standing == Standing::Raider && person.fate == Fate::Held);
+    let user = Id::new(*raider.unwrap().0);
+    order(&mut world);
+    let fate = |world: &World| world.wave().people[&user.get()].fate;
+    assert_eq!(fate(&world), Fate::Banning);
+    let effects = world.engine.let_in(user, SOMEBODY, world.now);
+    assert!(effects.contains(&Effect::Release { user }), "{effects:?}");
+    world.take(effects);
+    assert_eq!(fate(&world), Fate::LetIn);
 }
