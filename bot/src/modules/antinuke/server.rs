@@ -127,7 +127,10 @@ impl Server {
         };
         // What was told so far was judged by the defaults, and is told again.
         let told = inner.engine.first().map(Moment::of);
-        let known = saved.highest.map(Moment::of);
+        // Where no entry was seen yet, what was counted tells until when somebody listened.
+        let counted = saved.actors.values().map(|actor| actor.windows.last());
+        let counted = counted.max().filter(|last| last.0 > 0);
+        let known = saved.highest.map(Moment::of).or(counted);
         inner.missed = known.into_iter().chain(told).min();
         inner.engine.resume(Arc::clone(&policy), saved);
         self.go_by(&mut inner.engine, policy);

@@ -416,6 +416,20 @@ async fn after_a_start_the_log_is_read_from_where_it_had_got_to_once() {
     assert_eq!(server.take_missed(), Some(last));
     assert_eq!(server.take_missed(), None);
 
+    // Something was counted, and no entry was seen yet.
+    let world = World::new().await;
+    let counted = Saved {
+        highest: None,
+        ..three_deleted([0; 3]).await
+    };
+    let last = counted.actors.values().map(|actor| actor.windows.last());
+    let last = last.max().unwrap();
+    assert!(last.0 > 0);
+    world.set(json!({"mode": "on"}), &counted).await;
+    let protection = world.start();
+    let server = protection.load(&view()).await.unwrap();
+    assert_eq!(server.take_missed(), Some(last));
+
     // Of a server in which nothing was ever seen nothing was missed.
     let cold = World::new().await.start();
     let server = cold.load(&view()).await.unwrap();
