@@ -192,7 +192,7 @@ pub async fn send_as(
     let mut request = http::Request::builder()
         .method(call.method.clone())
         .uri(format!("{base}{}", call.path.replace("{n}", &n)))
-        .header("host", "sandbox")
+        .header("host", "localhost")
         .header("user-agent", "DiscordBot (https://example.test, 1)")
         .header("authorization", format!("Bot {token}"));
     if !call.body.is_empty() {
